@@ -1,0 +1,1 @@
+"""The bus: one small interface, two transports."""

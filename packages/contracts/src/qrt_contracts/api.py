@@ -1,0 +1,324 @@
+"""The native HTTP and WebSocket surface as data: what clients send and what they get.
+
+Requests refuse unknown fields; replies may grow fields. Times are RFC 3339 in UTC. The gateway
+serves these shapes, the SDK parses them, and OpenAPI is derived from them.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from qrt_contracts.faults import Problem
+from qrt_contracts.jobs import Attempt, Job
+from qrt_contracts.states import JobState
+from qrt_contracts.values import (
+    Isolation,
+    LimitOverrides,
+    Limits,
+    Output,
+    ProgramKind,
+    Usage,
+    Version,
+    Visibility,
+)
+
+ProgramName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
+]
+"""A program's name: anything printable without slashes, 1 to 128 characters."""
+
+MAX_WAIT_SECONDS = 55
+"""The longest a result request may wait: under the minute after which proxies give up."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+# --- programs ---------------------------------------------------------------------------------
+
+
+class CreateProgramRequest(_Request):
+    """`POST /v1/programs`. `source` is the text of one Python file with a `run` function."""
+
+    name: ProgramName
+    source: str = Field(min_length=1)
+    kind: ProgramKind = ProgramKind.QUAFU
+    visibility: Visibility = Visibility.PRIVATE
+    description: str | None = Field(default=None, max_length=10_000)
+    backend: str | None = Field(default=None, max_length=128)
+    group: str | None = Field(default=None, max_length=128)
+    cost: float | None = Field(default=None, ge=0)
+    limits: LimitOverrides = LimitOverrides()
+    max_attempts: int = Field(default=3, ge=1, le=20)
+
+
+class AddVersionRequest(_Request):
+    """`POST /v1/programs/{id}/versions`."""
+
+    source: str = Field(min_length=1)
+
+
+class UpdateProgramRequest(_Request):
+    """`PATCH /v1/programs/{id}`; what is absent stays as it is."""
+
+    name: ProgramName | None = None
+    visibility: Visibility | None = None
+    description: str | None = Field(default=None, max_length=10_000)
+    backend: str | None = Field(default=None, max_length=128)
+    group: str | None = Field(default=None, max_length=128)
+    cost: float | None = Field(default=None, ge=0)
+    limits: LimitOverrides | None = None
+    max_attempts: int | None = Field(default=None, ge=1, le=20)
+
+
+class ProgramView(_View):
+    """A program. The source is at `/v1/programs/{id}/source`."""
+
+    id: str
+    name: str
+    owner: str
+    kind: ProgramKind
+    visibility: Visibility
+    description: str | None
+    backend: str | None
+    group: str | None
+    cost: float | None
+    limits: LimitOverrides
+    max_attempts: int
+    latest: Version
+    created_at: datetime
+    updated_at: datetime
+
+
+class ProgramList(_View):
+    """`GET /v1/programs`, newest first. `next_cursor` is null on the last page."""
+
+    programs: tuple[ProgramView, ...]
+    next_cursor: str | None
+    total: int
+
+
+# --- jobs -------------------------------------------------------------------------------------
+
+
+class SubmitRequest(_Request):
+    """`POST /v1/jobs`. Name the program by id, or by name among your own.
+
+    The header `Idempotency-Key` makes a repeated submission answer with the first one's job.
+    """
+
+    program_id: str | None = None
+    program_name: str | None = None
+    version: int | None = Field(default=None, ge=1)
+    input: Any = None
+    priority: int = Field(default=0, ge=-100, le=100)
+
+    @model_validator(mode="after")
+    def _names_one_program(self) -> Self:
+        if (self.program_id is None) == (self.program_name is None):
+            raise ValueError("give either program_id or program_name")
+        return self
+
+
+class JobProgram(_View):
+    """What a job runs: fixed at submission, whatever becomes of the program later."""
+
+    id: str
+    name: str
+    version: int
+    digest: str
+    """sha256 of the bundle."""
+
+
+class JobView(_View):
+    """A job."""
+
+    id: str
+    owner: str
+    program: JobProgram
+    status: JobState
+    attempt: int
+    attempts: tuple[Attempt, ...]
+    cancel_requested: bool
+    problem: Problem | None
+    """Why the job FAILED or was CANCELLED."""
+    priority: int
+    backend: str | None
+    limits: Limits
+    last_output: int
+    isolation: Isolation | None
+    usage: Usage | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Return what a job's owner may see of it: all but its input and result."""
+        newest = job.newest
+        return cls(
+            id=job.id,
+            owner=job.owner,
+            program=JobProgram(
+                id=job.run.program_id,
+                name=job.run.program_name,
+                version=job.run.version,
+                digest=job.run.bundle.sha256,
+            ),
+            status=job.status,
+            attempt=job.attempt,
+            attempts=job.attempts,
+            cancel_requested=job.cancel_requested,
+            problem=job.problem,
+            priority=job.priority,
+            backend=job.run.backend,
+            limits=job.run.limits,
+            last_output=job.last_output,
+            isolation=newest.isolation if newest else None,
+            usage=newest.usage if newest else None,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+        )
+
+
+class JobList(_View):
+    """`GET /v1/jobs`, newest first. `next_cursor` is null on the last page."""
+
+    jobs: tuple[JobView, ...]
+    next_cursor: str | None
+
+
+class ResultView(_View):
+    """`GET /v1/jobs/{id}/result?wait=seconds`.
+
+    Answers as soon as the job has ended, or with its present state when `wait` (at most
+    `MAX_WAIT_SECONDS`, default 0) is over. `result` is the program's return value; `problem` says
+    why there is none.
+    """
+
+    job_id: str
+    status: JobState
+    result: Any = None
+    problem: Problem | None = None
+    ended_at: datetime | None = None
+
+
+class OutputsView(_View):
+    """`GET /v1/jobs/{id}/outputs?after=&attempt=&kind=&limit=`: outputs of the newest attempt.
+
+    When `attempt` in the answer is not the one asked about, a new attempt has begun and numbers
+    start anew. `complete`: the job has ended and nothing follows.
+    """
+
+    job_id: str
+    attempt: int
+    status: JobState
+    outputs: tuple[Output, ...]
+    complete: bool
+
+
+# --- frames of WS /v1/jobs/{id}/stream?after=N&attempt=A -----------------------------------------
+
+
+class StateFrame(_View):
+    """The job is in this state now."""
+
+    type: Literal["state"] = "state"
+    job_id: str
+    status: JobState
+    attempt: int
+
+
+class AttemptFrame(_View):
+    """Outputs that follow are of this attempt; their numbers start at 1."""
+
+    type: Literal["attempt"] = "attempt"
+    job_id: str
+    attempt: int
+
+
+class OutputsFrame(_View):
+    """Consecutive outputs, each number one above the one before it."""
+
+    type: Literal["outputs"] = "outputs"
+    job_id: str
+    attempt: int
+    outputs: tuple[Output, ...]
+
+
+class EndFrame(_View):
+    """The job has ended and every output has been sent; the server closes with 1000 after it."""
+
+    type: Literal["end"] = "end"
+    job_id: str
+    status: JobState
+    attempt: int
+    last_output: int
+    problem: Problem | None = None
+
+
+class ErrorFrame(_View):
+    """The stream cannot go on; the server closes with 1008 (refused) or 1011 (try again)."""
+
+    type: Literal["error"] = "error"
+    problem: Problem
+
+
+Frame = Annotated[
+    StateFrame | AttemptFrame | OutputsFrame | EndFrame | ErrorFrame, Field(discriminator="type")
+]
+"""Any frame the server sends. Readers skip frames whose type they do not know."""
+
+
+# --- accounts and tokens --------------------------------------------------------------------------
+
+
+class CreateAccountRequest(_Request):
+    """`POST /v1/accounts`, administrators only. The answer is a `TokenIssued`, the account's first."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+    admin: bool = False
+
+
+class CreateTokenRequest(_Request):
+    """`POST /v1/tokens`: another token for the caller's own account."""
+
+    name: str = Field(default="token", min_length=1, max_length=128)
+    expires_at: datetime | None = None
+
+
+class TokenView(_View):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    account: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class TokenIssued(TokenView):
+    """A new token. `token` is shown this once; only its hash is stored."""
+
+    token: str
+
+
+class TokenList(_View):
+    """`GET /v1/tokens`: the caller's own."""
+
+    tokens: tuple[TokenView, ...]
+
+
+class WhoAmI(_View):
+    """`GET /v1/account`."""
+
+    name: str
+    admin: bool

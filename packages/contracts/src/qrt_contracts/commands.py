@@ -1,0 +1,302 @@
+"""Requests between services and their replies.
+
+`caller` is the account on whose behalf a command is sent: the owner of what it creates, and the
+one whose view decides what it may see. The gateway authenticates it; nobody else re-checks.
+"""
+
+from typing import ClassVar, Generic
+
+from pydantic import Field
+
+from qrt_contracts.jobs import Job
+from qrt_contracts.message import Command, Done, Reply, Value
+from qrt_contracts.states import JobState
+from qrt_contracts.values import (
+    Artifact,
+    LimitOverrides,
+    Output,
+    OutputKind,
+    Payload,
+    Program,
+    ProgramKind,
+    RunSpec,
+    Visibility,
+)
+
+__all__ = [
+    "AddVersion",
+    "CancelJob",
+    "CreateProgram",
+    "DeleteJob",
+    "DeleteProgram",
+    "Done",
+    "GetJob",
+    "GetProgram",
+    "JobPage",
+    "ListJobs",
+    "ListPrograms",
+    "OutputPage",
+    "ProgramFound",
+    "ProgramPage",
+    "ReadOutputs",
+    "ResolveRun",
+    "RunResolved",
+    "SubmitJob",
+    "Submitted",
+    "UpdateProgram",
+]
+
+
+class RegistryCommand(Command[Reply], Generic[Reply]):
+    """A command the registry answers."""
+
+    service: ClassVar[str] = "registry"
+
+
+class SchedulerCommand(Command[Reply], Generic[Reply]):
+    """A command the scheduler answers."""
+
+    service: ClassVar[str] = "scheduler"
+
+
+# --- programs ---------------------------------------------------------------------------------
+
+
+class ProgramFound(Value):
+    """A program, and its newest version's source when it was asked for."""
+
+    program: Program
+    source: str | None = None
+
+
+class CreateProgram(RegistryCommand[ProgramFound]):
+    """Create a program with its first version.
+
+    Raises: ProgramInvalid, NameTaken. `bundle` is already stored; `kind` says how to read it.
+    """
+
+    schema_name: ClassVar[str] = "registry.create_program"
+    reply_type: ClassVar[type[Value]] = ProgramFound
+
+    caller: str
+    program_id: str
+    """Chosen by the sender, so that a repeated command finds its own work done."""
+    name: str
+    bundle: Artifact
+    kind: ProgramKind = ProgramKind.QUAFU
+    visibility: Visibility = Visibility.PRIVATE
+    description: str | None = None
+    backend: str | None = None
+    group: str | None = None
+    cost: float | None = None
+    limits: LimitOverrides = LimitOverrides()
+    max_attempts: int = Field(default=3, ge=1, le=20)
+
+
+class AddVersion(RegistryCommand[ProgramFound]):
+    """Give a program a new version. The bundle of the newest version again changes nothing.
+
+    Raises: NotFound, ProgramInvalid.
+    """
+
+    schema_name: ClassVar[str] = "registry.add_version"
+    reply_type: ClassVar[type[Value]] = ProgramFound
+
+    caller: str
+    program_id: str
+    bundle: Artifact
+
+
+class UpdateProgram(RegistryCommand[ProgramFound]):
+    """Change what describes a program; what is None stays. Raises: NotFound, NameTaken."""
+
+    schema_name: ClassVar[str] = "registry.update_program"
+    reply_type: ClassVar[type[Value]] = ProgramFound
+
+    caller: str
+    program_id: str
+    name: str | None = None
+    visibility: Visibility | None = None
+    description: str | None = None
+    backend: str | None = None
+    group: str | None = None
+    cost: float | None = None
+    limits: LimitOverrides | None = None
+    max_attempts: int | None = Field(default=None, ge=1, le=20)
+
+
+class DeleteProgram(RegistryCommand[Done]):
+    """Delete a program. Its jobs keep their own copy of what they ran. Raises: NotFound."""
+
+    schema_name: ClassVar[str] = "registry.delete_program"
+    reply_type: ClassVar[type[Value]] = Done
+
+    caller: str
+    program_id: str
+
+
+class GetProgram(RegistryCommand[ProgramFound]):
+    """Find a program by id, or by name among the caller's own. Raises: NotFound."""
+
+    schema_name: ClassVar[str] = "registry.get_program"
+    reply_type: ClassVar[type[Value]] = ProgramFound
+
+    caller: str
+    program_id: str | None = None
+    name: str | None = None
+    with_source: bool = False
+
+
+class ProgramPage(Value):
+    """A page of programs, newest first; `next_cursor` is None on the last."""
+
+    programs: tuple[Program, ...]
+    next_cursor: str | None = None
+    total: int
+
+
+class ListPrograms(RegistryCommand[ProgramPage]):
+    """List the caller's own programs."""
+
+    schema_name: ClassVar[str] = "registry.list_programs"
+    reply_type: ClassVar[type[Value]] = ProgramPage
+
+    caller: str
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: str | None = None
+
+
+class RunResolved(Value):
+    """What a job will run."""
+
+    run: RunSpec
+
+
+class ResolveRun(RegistryCommand[RunResolved]):
+    """Find what running a program now means: version, bundle, limits. Raises: NotFound."""
+
+    schema_name: ClassVar[str] = "registry.resolve_run"
+    reply_type: ClassVar[type[Value]] = RunResolved
+
+    caller: str
+    program_id: str | None = None
+    name: str | None = None
+    version: int | None = Field(default=None, ge=1)
+    """None is the newest."""
+
+
+# --- jobs -------------------------------------------------------------------------------------
+
+
+class Submitted(Value):
+    """The job that a submission made; `repeated` if an earlier submission had made it."""
+
+    job: Job
+    repeated: bool = False
+
+
+class SubmitJob(SchedulerCommand[Submitted]):
+    """Queue a job. Once this is answered, the job is never lost.
+
+    Raises: Conflict (the idempotency key was used with another request), Overloaded.
+    """
+
+    schema_name: ClassVar[str] = "scheduler.submit_job"
+    reply_type: ClassVar[type[Value]] = Submitted
+
+    caller: str
+    job_id: str
+    """Chosen by the sender, so that a repeated command finds its own work done."""
+    run: RunSpec
+    input: Payload
+    priority: int = Field(default=0, ge=-100, le=100)
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
+    fingerprint: str | None = None
+    """What must be equal for two submissions with one idempotency key to be the same."""
+
+
+class GetJob(SchedulerCommand[Submitted]):
+    """Find one of the caller's jobs. Raises: NotFound."""
+
+    schema_name: ClassVar[str] = "scheduler.get_job"
+    reply_type: ClassVar[type[Value]] = Submitted
+
+    caller: str
+    job_id: str
+
+
+class JobPage(Value):
+    """A page of jobs, newest first; `next_cursor` is None on the last."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None = None
+
+
+class ListJobs(SchedulerCommand[JobPage]):
+    """List the caller's jobs."""
+
+    schema_name: ClassVar[str] = "scheduler.list_jobs"
+    reply_type: ClassVar[type[Value]] = JobPage
+
+    caller: str
+    program_id: str | None = None
+    status: JobState | None = None
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: str | None = None
+
+
+class CancelJob(SchedulerCommand[Submitted]):
+    """Ask for a job's end. A queued job ends at once, a running one when its program is dead.
+
+    Cancelling a job that has ended changes nothing; the reply shows how it ended. Raises: NotFound.
+    """
+
+    schema_name: ClassVar[str] = "scheduler.cancel_job"
+    reply_type: ClassVar[type[Value]] = Submitted
+
+    caller: str
+    job_id: str
+
+
+class DeleteJob(SchedulerCommand[Done]):
+    """Forget an ended job, its result and its outputs. Raises: NotFound, Conflict (not ended)."""
+
+    schema_name: ClassVar[str] = "scheduler.delete_job"
+    reply_type: ClassVar[type[Value]] = Done
+
+    caller: str
+    job_id: str
+
+
+class OutputPage(Value):
+    """Some outputs of one attempt, in order.
+
+    `attempt` is the newest, and may be newer than the one asked for: its numbers start anew.
+    `complete` says that nothing after these will ever come: the job has ended and its last output
+    is among or before them.
+    """
+
+    attempt: int
+    status: JobState
+    outputs: tuple[Output, ...] = ()
+    complete: bool = False
+
+
+class ReadOutputs(SchedulerCommand[OutputPage]):
+    """Read stored outputs of a job's newest attempt, oldest first, from number `after` + 1.
+
+    `reach` is a number the caller knows to exist (it has seen a later one live): the reply waits,
+    within the command's deadline, until that much is stored. For an ended job it waits likewise
+    for the last output. `after` is ignored if `attempt` is not the newest. Raises: NotFound.
+    """
+
+    schema_name: ClassVar[str] = "scheduler.read_outputs"
+    reply_type: ClassVar[type[Value]] = OutputPage
+
+    caller: str
+    job_id: str
+    attempt: int = 0
+    after: int = Field(default=0, ge=0)
+    reach: int = Field(default=0, ge=0)
+    kind: OutputKind | None = None
+    limit: int = Field(default=1000, ge=1, le=10_000)

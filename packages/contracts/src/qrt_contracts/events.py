@@ -1,0 +1,174 @@
+"""Facts that services publish, and the orders the scheduler gives to one executor.
+
+| message | producer | consumers |
+|---|---|---|
+| `JobSubmitted` | scheduler (outbox) | the dispatching scheduler |
+| `CancelRequested` | scheduler (outbox) | the dispatching scheduler |
+| `AttemptFinished` | executor | the dispatching scheduler |
+| `Heartbeat` | executor | the dispatching scheduler |
+| `JobChanged` | scheduler (outbox) | gateways with a listener for the job |
+| `JobOutput` | executor | history in the scheduler; gateways with a listener for the job |
+| `RunAttempt`, `CancelAttempt` | the dispatching scheduler | one executor |
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from typing_extensions import override
+
+from qrt_contracts.faults import Problem
+from qrt_contracts.message import Exchange, Message, Value
+from qrt_contracts.states import JobState
+from qrt_contracts.values import Isolation, Output, Payload, RunSpec, Usage
+
+
+class Event(Message):
+    """A fact; any number of readers."""
+
+    exchange: ClassVar[Exchange] = Exchange.EVENTS
+
+
+class JobSubmitted(Event):
+    """A job was stored as QUEUED."""
+
+    schema_name: ClassVar[str] = "job.submitted"
+    job_id: str
+
+    @override
+    def routing_key(self) -> str:
+        return f"job.{self.job_id}.submitted"
+
+
+class CancelRequested(Event):
+    """The owner of a job asked for its end."""
+
+    schema_name: ClassVar[str] = "job.cancel_requested"
+    job_id: str
+
+    @override
+    def routing_key(self) -> str:
+        return f"job.{self.job_id}.cancel"
+
+
+class AttemptFinished(Event):
+    """An attempt has ended and every process of it is dead.
+
+    `last_output` is the number of its last output, all of which were published before this.
+    """
+
+    schema_name: ClassVar[str] = "job.attempt_finished"
+    job_id: str
+    attempt: int
+    executor: str
+    incarnation: str
+    end: Literal["succeeded", "failed", "cancelled", "refused"]
+    """`refused`: the executor did not start it (draining, no slot); it counts as no attempt."""
+    result: Payload | None = None
+    problem: Problem | None = None
+    last_output: int = 0
+    started_at: datetime
+    ended_at: datetime
+    isolation: Isolation | None = None
+    usage: Usage | None = None
+
+    @override
+    def routing_key(self) -> str:
+        return f"job.{self.job_id}.finished"
+
+
+class RunningAttempt(Value):
+    """An attempt that an executor has accepted and whose end it has not yet reported."""
+
+    job_id: str
+    attempt: int
+
+
+class Heartbeat(Event):
+    """An executor is alive, and this is what it runs. Sent every 2 s and when that changes."""
+
+    schema_name: ClassVar[str] = "executor.heartbeat"
+    must_arrive: ClassVar[bool] = False
+    expires_seconds: ClassVar[float | None] = 10.0
+
+    executor: str
+    """Its name: stable over restarts where the operator or the host makes it so."""
+    incarnation: str
+    """New at each start: what an earlier incarnation ran is lost."""
+    slots: int = Field(ge=0)
+    """Attempts it takes at once; 0 while it refuses work."""
+    running: tuple[RunningAttempt, ...] = ()
+    isolation: Isolation
+    draining: bool = False
+    leaving: bool = False
+    """The last heartbeat of this incarnation: it has stopped."""
+
+    @override
+    def routing_key(self) -> str:
+        return f"executor.{self.executor}.heartbeat"
+
+
+class JobChanged(Event):
+    """A job is now in this state. `attempt` and `last_output` tell a listener what to expect."""
+
+    schema_name: ClassVar[str] = "job.changed"
+    must_arrive: ClassVar[bool] = False  # a listener that missed it asks; see gateway live.py
+
+    job_id: str
+    status: JobState
+    attempt: int
+    last_output: int = 0
+    problem: Problem | None = None
+
+    @override
+    def routing_key(self) -> str:
+        return f"job.{self.job_id}.state"
+
+
+class JobOutput(Event):
+    """Consecutive outputs of one attempt, in order."""
+
+    schema_name: ClassVar[str] = "job.output"
+    job_id: str
+    attempt: int
+    outputs: tuple[Output, ...] = Field(min_length=1)
+
+    @override
+    def routing_key(self) -> str:
+        return f"job.{self.job_id}.output"
+
+
+class Work(Message):
+    """An order to one executor incarnation."""
+
+    exchange: ClassVar[Exchange] = Exchange.WORK
+    executor: str
+    incarnation: str
+
+    @override
+    def routing_key(self) -> str:
+        return work_queue(self.executor, self.incarnation)
+
+
+def work_queue(executor: str, incarnation: str) -> str:
+    """Return the name of the queue, and its routing key, that orders for an executor go to."""
+    return f"work.{executor}.{incarnation}"
+
+
+class RunAttempt(Work):
+    """Run this attempt of a job. Acknowledged once accepted, not when the job ends."""
+
+    schema_name: ClassVar[str] = "work.run_attempt"
+    job_id: str
+    attempt: int
+    owner: str
+    run: RunSpec
+    input: Payload
+
+
+class CancelAttempt(Work):
+    """End this attempt: SIGTERM, a grace, then SIGKILL of everything it started."""
+
+    schema_name: ClassVar[str] = "work.cancel_attempt"
+    job_id: str
+    attempt: int

@@ -1,0 +1,65 @@
+"""A job as its owner and the other services see it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from qrt_contracts.faults import Problem
+from qrt_contracts.message import Value
+from qrt_contracts.states import JobState
+from qrt_contracts.values import Isolation, Payload, RunSpec, Usage
+
+
+class AttemptEnd(StrEnum):
+    """How one attempt of a job came to its end."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class Attempt(Value):
+    """One dispatch of a job to one executor. `number` counts from 1 and is the fence."""
+
+    number: int = Field(ge=1)
+    executor: str
+    incarnation: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    end: AttemptEnd | None = None
+    reason: str | None = None
+    isolation: Isolation | None = None
+    usage: Usage | None = None
+    last_output: int = 0
+    """Number of the attempt's last output; meaningful once `end` is set."""
+
+
+class Job(Value):
+    """One requested run of one program version with one input."""
+
+    id: str
+    owner: str
+    run: RunSpec
+    input: Payload
+    status: JobState
+    attempt: int = Field(ge=0)
+    """Number of the newest attempt; 0 while none was started."""
+    attempts: tuple[Attempt, ...] = ()
+    cancel_requested: bool = False
+    problem: Problem | None = None
+    """Why the job FAILED or was CANCELLED; None otherwise."""
+    result: Payload | None = None
+    """What the program returned; only for SUCCEEDED."""
+    last_output: int = 0
+    """Number of the last output of the newest attempt, once the job has ended."""
+    priority: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def newest(self) -> Attempt | None:
+        """The newest attempt, None before the first."""
+        return self.attempts[-1] if self.attempts else None

@@ -1,0 +1,196 @@
+"""The value types that several services share: programs, versions, limits, payloads, outputs."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from qrt_contracts.message import Value
+
+INLINE_BYTES = 256 * 1024
+"""A payload up to this many bytes travels in its message; a larger one is an artifact."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Artifact(Value):
+    """An immutable blob, addressed by the sha256 of its content; `size` in bytes."""
+
+    sha256: Sha256
+    size: int = Field(ge=0)
+
+
+class Payload(Value):
+    """A JSON document: its text if it is small, the artifact that holds the text otherwise.
+
+    It stays text on its way, so that no hop re-encodes a user's numbers, keys or NUL characters.
+    """
+
+    text: str | None = None
+    artifact: Artifact | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.text is None) == (self.artifact is None):
+            raise ValueError("a payload is either text or an artifact")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of the JSON text in UTF-8."""
+        if self.artifact is not None:
+            return self.artifact.size
+        return len((self.text or "").encode())
+
+
+class ProgramKind(StrEnum):
+    """Which interface a program is written for."""
+
+    QUAFU = "quafu"
+    """One Python source with `run(task, userpub, params)`."""
+
+
+class Visibility(StrEnum):
+    """Who may see and run a program besides its owner."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+class Limits(Value):
+    """What one attempt may use. Defaults are for a program that asks for nothing else."""
+
+    wall_seconds: float = Field(default=3600, gt=0, le=30 * 86400)
+    cpu_seconds: float = Field(default=3600, gt=0, le=30 * 86400)
+    memory_bytes: int = Field(default=1 << 30, ge=64 << 20)
+    processes: int = Field(default=64, ge=1, le=4096)
+    open_files: int = Field(default=1024, ge=32, le=65536)
+    file_bytes: int = Field(default=256 << 20, ge=1 << 20)
+    """The largest single file a program may write."""
+    disk_bytes: int = Field(default=256 << 20, ge=1 << 20)
+    """Working directory, output directory and /tmp, each."""
+    log_bytes: int = Field(default=16 << 20, ge=1024)
+    """Kept log text. What a program prints beyond it is dropped and counted, not an error."""
+    interim_bytes: int = Field(default=64 << 20, ge=1024)
+    interim_count: int = Field(default=1_000_000, ge=1)
+    message_bytes: int = Field(default=4 << 20, ge=1024)
+    """One interim result."""
+    result_bytes: int = Field(default=64 << 20, ge=1024)
+
+
+class LimitOverrides(Value):
+    """The limits a program sets for itself; None keeps the default."""
+
+    wall_seconds: float | None = Field(default=None, gt=0, le=30 * 86400)
+    cpu_seconds: float | None = Field(default=None, gt=0, le=30 * 86400)
+    memory_bytes: int | None = Field(default=None, ge=64 << 20)
+    processes: int | None = Field(default=None, ge=1, le=4096)
+    open_files: int | None = Field(default=None, ge=32, le=65536)
+    file_bytes: int | None = Field(default=None, ge=1 << 20)
+    disk_bytes: int | None = Field(default=None, ge=1 << 20)
+    log_bytes: int | None = Field(default=None, ge=1024)
+    interim_bytes: int | None = Field(default=None, ge=1024)
+    interim_count: int | None = Field(default=None, ge=1)
+    message_bytes: int | None = Field(default=None, ge=1024)
+    result_bytes: int | None = Field(default=None, ge=1024)
+
+    def over(self, defaults: Limits) -> Limits:
+        """Return `defaults` with what is set here in their place."""
+        return defaults.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class Version(Value):
+    """One immutable upload of a program, numbered from 1, addressed by its bundle's sha256."""
+
+    number: int = Field(ge=1)
+    bundle: Artifact
+    created_at: datetime
+
+
+class Program(Value):
+    """A program and its newest version."""
+
+    id: str
+    owner: str
+    name: str
+    kind: ProgramKind = ProgramKind.QUAFU
+    visibility: Visibility = Visibility.PRIVATE
+    description: str | None = None
+    backend: str | None = None
+    group: str | None = None
+    cost: float | None = None
+    limits: LimitOverrides = LimitOverrides()
+    max_attempts: int = Field(default=3, ge=1, le=20)
+    latest: Version
+    created_at: datetime
+    updated_at: datetime
+
+
+class RunSpec(Value):
+    """All that an executor must know of a program version to run it; a job records its own copy."""
+
+    program_id: str
+    program_name: str
+    version: int
+    kind: ProgramKind
+    bundle: Artifact
+    backend: str | None
+    limits: Limits
+    max_attempts: int
+
+
+class OutputKind(StrEnum):
+    """What an output is: something the program published, or something it wrote."""
+
+    INTERIM = "interim"
+    LOG = "log"
+
+
+class Encoding(StrEnum):
+    """How the text in `Output.data` stands for what the program gave."""
+
+    TEXT = "text"
+    """A `str`, as it is."""
+    UTF8 = "utf8"
+    """`bytes` that are valid UTF-8, decoded."""
+    BASE64 = "base64"
+    """Any other `bytes`."""
+    JSON = "json"
+    """A JSON document."""
+
+
+class Output(Value):
+    """One interim result, or one piece of log text with the line end it had.
+
+    `number` counts from 1 within an attempt, without gaps, over both kinds together; the log is
+    the concatenation of its pieces' `data`.
+    """
+
+    number: int = Field(ge=1)
+    kind: OutputKind
+    at: datetime
+    stream: Literal["stdout", "stderr", "system"] | None = None
+    """Where log text came from; `system` is the runtime's own remark. None for interim results."""
+    encoding: Encoding = Encoding.TEXT
+    data: str
+
+
+class Usage(Value):
+    """What an attempt used, as far as the executor could measure it."""
+
+    wall_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+class Isolation(StrEnum):
+    """What stands between a program and its executor's host, strongest first."""
+
+    CONTAINER = "container"
+    JAIL = "jail"
+    LANDLOCK = "landlock"
+    PROCESS = "process"
+    """Separate processes of one user: no isolation from hostile code."""

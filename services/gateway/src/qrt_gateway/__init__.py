@@ -1,0 +1,1 @@
+"""HTTP, WebSocket, accounts and tokens."""

@@ -1,0 +1,1 @@
+"""Jobs, attempts, leases, fair dispatch and the history of outputs."""
