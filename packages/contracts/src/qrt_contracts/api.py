@@ -214,13 +214,15 @@ class OutputsView(_View):
     """`GET /v1/jobs/{id}/outputs?after=&attempt=&kind=&limit=`: outputs of the newest attempt.
 
     When `attempt` in the answer is not the one asked about, a new attempt has begun and numbers
-    start anew. `complete`: the job has ended and nothing follows.
+    start anew. `last` is where to go on (`after=last`), also when `kind` filtered everything away.
+    `complete`: the job has ended and nothing follows.
     """
 
     job_id: str
     attempt: int
     status: JobState
     outputs: tuple[Output, ...]
+    last: int
     complete: bool
 
 

@@ -279,6 +279,8 @@ class OutputPage(Value):
     attempt: int
     status: JobState
     outputs: tuple[Output, ...] = ()
+    last: int = 0
+    """Everything up to this number is told here or was asked past: go on with `after=last`."""
     complete: bool = False
 
 

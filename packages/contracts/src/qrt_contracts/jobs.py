@@ -18,6 +18,8 @@ class AttemptEnd(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     LOST = "lost"
+    REFUSED = "refused"
+    """The executor never started it: it counts as no attempt."""
 
 
 class Attempt(Value):
@@ -55,6 +57,8 @@ class Job(Value):
     last_output: int = 0
     """Number of the last output of the newest attempt, once the job has ended."""
     priority: int = 0
+    revision: int = 0
+    """Counts stored changes: with status and attempt, what a writer must have seen to write."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
