@@ -34,6 +34,8 @@ class JobSubmitted(Event):
 
     schema_name: ClassVar[str] = "job.submitted"
     job_id: str
+    owner: str
+    priority: int = 0
 
     @override
     def routing_key(self) -> str:

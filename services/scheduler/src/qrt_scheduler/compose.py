@@ -1,0 +1,68 @@
+"""The scheduler on real adapters."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from qrt_chassis.bus.open import open_bus
+from qrt_chassis.bus.port import Bus
+from qrt_chassis.lifecycle import Service
+from qrt_chassis.store import open_store
+from qrt_scheduler import handlers
+from qrt_scheduler.adapters.mongo import MongoJobs, MongoOutputs
+from qrt_scheduler.ports import Clock
+from qrt_scheduler.service.dispatcher import Dispatcher
+from qrt_scheduler.service.history import History
+from qrt_scheduler.service.jobs import Jobs
+from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.settings import SchedulerSettings
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def compose(
+    settings: SchedulerSettings, *, bus: Bus | None = None, clock: Clock = utc_now
+) -> AsyncIterator[Service]:
+    """Build one scheduler replica; leaving the context releases everything in reverse order."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.mongo))
+        bus = bus or await stack.enter_async_context(open_bus(settings.bus, name="scheduler"))
+        jobs, outputs = MongoJobs(store), MongoOutputs(store)
+        await jobs.prepare()
+        await outputs.prepare()
+        outbox = Outbox(bus=bus, jobs=jobs, clock=clock)
+        stack.push_async_callback(outbox.clear_now)
+        history = History(jobs=jobs, outputs=outputs)
+        dispatcher = Dispatcher(
+            bus=bus,
+            jobs=jobs,
+            outbox=outbox,
+            clock=clock,
+            monotonic=time.monotonic,
+            lease_seconds=settings.lease_seconds,
+        )
+        owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, clock=clock)
+        for subscribed in (
+            await bus.subscribe(handlers.HISTORY, handlers.outputs(history)),
+            await bus.subscribe(
+                handlers.DISPATCH, handlers.dispatch(dispatcher), on_restored=dispatcher.forget
+            ),
+            await bus.serve("scheduler", handlers.commands(owners, history)),
+        ):
+            stack.push_async_callback(subscribed.cancel)
+        yield Service(
+            name="scheduler",
+            loops={
+                "outbox": outbox.run,
+                "outbox-clear": outbox.clear,
+                "outbox-sweep": outbox.sweep,
+                "dispatch": dispatcher.dispatch,
+                "leases": dispatcher.watch_leases,
+            },
+            pings={"bus": bus.ping, "mongo": store.ping},
+        )

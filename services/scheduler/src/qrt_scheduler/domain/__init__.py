@@ -1,0 +1,1 @@
+"""Rules of jobs, pure: no asyncio, no store, no clock."""

@@ -1,0 +1,131 @@
+"""The executors as the dispatching scheduler knows them: from their heartbeats and its own orders.
+
+Times are readings of one monotonic clock, in seconds, passed in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from qrt_contracts.events import Heartbeat
+from qrt_contracts.values import Isolation
+
+UNLISTED_GRACE_SECONDS = 5.0
+"""How long an order may be on its way before an executor that does not list it has lost it."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A running attempt, and whose word there is for it."""
+
+    job_id: str
+    owner: str
+    attempt: int
+    executor: str
+    incarnation: str
+    since: float
+    cancel_requested: bool = False
+    settling: bool = False
+    """Its end has been reported and is being stored: no longer to be missed."""
+
+
+@dataclass(slots=True)
+class Executor:
+    """One incarnation of an executor."""
+
+    name: str
+    incarnation: str
+    slots: int
+    isolation: Isolation
+    draining: bool
+    heard: float
+    held: set[str] = field(default_factory=set)
+    """Jobs ordered from it whose end is not yet known here."""
+    full: bool = False
+    """It has refused an attempt; its next heartbeat tells whether it has room again."""
+
+    @property
+    def free(self) -> int:
+        """Attempts it would take now."""
+        return 0 if self.draining or self.full else max(0, self.slots - len(self.held))
+
+
+class Fleet:
+    """Executors and leases together, because each heartbeat speaks of both."""
+
+    def __init__(self, *, lease_seconds: float) -> None:
+        self._lease_seconds = lease_seconds
+        self.executors: dict[str, Executor] = {}
+        self.leases: dict[str, Lease] = {}
+
+    def heard(self, beat: Heartbeat, now: float) -> None:
+        """Take note of a heartbeat."""
+        known = self.executors.get(beat.executor)
+        if beat.leaving:
+            if known and known.incarnation == beat.incarnation:
+                del self.executors[beat.executor]
+            return
+        if known is None or known.incarnation != beat.incarnation:
+            known = Executor(beat.executor, beat.incarnation, 0, beat.isolation, beat.draining, now)
+            known.held = {lease.job_id for lease in self.leases.values() if self._runs_on(lease, beat)}
+            self.executors[beat.executor] = known
+        known.slots, known.isolation, known.draining = beat.slots, beat.isolation, beat.draining
+        known.heard, known.full = now, False
+
+    def room(self) -> Executor | None:
+        """Return the executor with the most room, None if all are full."""
+        best = max(self.executors.values(), key=lambda each: each.free, default=None)
+        return best if best and best.free > 0 else None
+
+    def hold(self, lease: Lease) -> None:
+        """Record an attempt as running."""
+        self.leases[lease.job_id] = lease
+        executor = self.executors.get(lease.executor)
+        if executor and executor.incarnation == lease.incarnation:
+            executor.held.add(lease.job_id)
+
+    def release(self, job_id: str) -> Lease | None:
+        """Forget the attempt of a job; returns it if there was one."""
+        lease = self.leases.pop(job_id, None)
+        if lease and (executor := self.executors.get(lease.executor)):
+            executor.held.discard(job_id)
+        return lease
+
+    def unlisted(self, beat: Heartbeat, now: float) -> Iterator[Lease]:
+        """Yield leases that this heartbeat proves lost: of an earlier incarnation, or not listed."""
+        listed = {(each.job_id, each.attempt) for each in beat.running}
+        for lease in list(self.leases.values()):
+            if lease.executor != beat.executor or lease.settling:
+                continue
+            gone = lease.incarnation != beat.incarnation or beat.leaving
+            overdue = now - lease.since > UNLISTED_GRACE_SECONDS
+            if gone or (overdue and (lease.job_id, lease.attempt) not in listed):
+                yield lease
+
+    def ghosts(self, beat: Heartbeat) -> Iterator[tuple[str, int]]:
+        """Yield (job, attempt) that the executor runs and nobody has ordered, or no longer wants."""
+        for each in beat.running:
+            lease = self.leases.get(each.job_id)
+            if lease is None or (lease.attempt, lease.incarnation) != (each.attempt, beat.incarnation):
+                yield each.job_id, each.attempt
+
+    def silent(self, now: float) -> Iterator[Lease]:
+        """Yield leases whose executor has not been heard for the length of a lease."""
+        for executor in list(self.executors.values()):
+            if now - executor.heard > self._lease_seconds:
+                del self.executors[executor.name]
+        for lease in list(self.leases.values()):
+            vouched = self.executors.get(lease.executor)
+            gone = vouched is None or vouched.incarnation != lease.incarnation
+            if gone and not lease.settling and now - lease.since > self._lease_seconds:
+                yield lease
+
+    def forgive(self, now: float) -> None:
+        """Start every lease anew: we were the ones who could not hear."""
+        for executor in self.executors.values():
+            executor.heard = now
+        for lease in self.leases.values():
+            lease.since = now
+
+    @staticmethod
+    def _runs_on(lease: Lease, beat: Heartbeat) -> bool:
+        return (lease.executor, lease.incarnation) == (beat.executor, beat.incarnation)

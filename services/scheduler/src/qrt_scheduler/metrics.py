@@ -1,0 +1,25 @@
+"""What the scheduler counts and measures; names, units and meanings."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from qrt_scheduler.domain.backlog import Backlog
+from qrt_scheduler.domain.fleet import Fleet
+
+GHOSTS = Counter("qrt_scheduler_ghosts", "Reports and listings of attempts that are not current; dropped")
+LOST = Counter("qrt_scheduler_attempts_lost", "Attempts given up because nobody vouched for them")
+ENDED = Counter("qrt_scheduler_jobs_ended", "Jobs that reached a terminal state", ["status"])
+WAITED = Histogram(
+    "qrt_scheduler_queue_wait_seconds",
+    "From submission to the start of an attempt",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 120, 600, 3600),
+)
+QUEUED = Gauge("qrt_scheduler_jobs_queued", "Jobs waiting, as the dispatching replica sees them")
+RUNNING = Gauge("qrt_scheduler_attempts_running", "Attempts under a lease of the dispatching replica")
+EXECUTORS = Gauge("qrt_scheduler_executors", "Executors the dispatching replica hears")
+
+
+def observe(backlog: Backlog, fleet: Fleet) -> None:
+    """Publish the present sizes of the dispatcher's memory."""
+    QUEUED.set(len(backlog))
+    RUNNING.set(len(fleet.leases))
+    EXECUTORS.set(len(fleet.executors))

@@ -1,0 +1,85 @@
+"""The history of outputs: stored as they come, read without gaps.
+
+A reader that knows of a number not yet stored waits for it: pushed by the batch that brings it
+when this replica stores it, found by looking again when another one does.
+"""
+
+import asyncio
+from collections import defaultdict
+
+from qrt_contracts.commands import OutputPage, ReadOutputs
+from qrt_contracts.events import JobOutput
+from qrt_contracts.faults import NotFound
+from qrt_contracts.jobs import Job
+from qrt_contracts.states import TERMINAL
+from qrt_contracts.values import Output
+from qrt_scheduler.ports import JobStore, OutputStore
+
+LOOK_AGAIN_SECONDS = 0.25
+WAIT_SECONDS = 5.0
+"""The longest a read waits for a number it was told of; well inside a command's deadline."""
+
+
+class History:
+    """Stores and reads outputs."""
+
+    def __init__(self, *, jobs: JobStore, outputs: OutputStore) -> None:
+        self._jobs = jobs
+        self._outputs = outputs
+        self._arrivals: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    async def store(self, batch: JobOutput) -> None:
+        """Store a batch of outputs, once however often it is delivered."""
+        await self._outputs.add(batch)
+        for waiter in self._arrivals.get(batch.job_id, ()):
+            waiter.set()
+
+    async def read(self, command: ReadOutputs) -> OutputPage:
+        """Return stored outputs of the job's newest attempt, waiting for what must be there."""
+        arrival = asyncio.Event()
+        self._arrivals[command.job_id].add(arrival)
+        try:
+            return await self._read(command, arrival)
+        finally:
+            self._arrivals[command.job_id].discard(arrival)
+            if not self._arrivals[command.job_id]:
+                del self._arrivals[command.job_id]
+
+    async def _read(self, command: ReadOutputs, arrival: asyncio.Event) -> OutputPage:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + WAIT_SECONDS
+        while True:
+            arrival.clear()
+            job = await self._own(command)
+            after = command.after if command.attempt == job.attempt else 0
+            found = await self._outputs.read(job.id, job.attempt, after=after, limit=command.limit)
+            reached = found[-1].number if found else after
+            left = give_up - loop.time()
+            if found or reached >= _needed(command, job) or left <= 0:
+                return _page(command, job, found, reached)
+            try:
+                await asyncio.wait_for(arrival.wait(), min(left, LOOK_AGAIN_SECONDS))
+            except TimeoutError:
+                continue
+
+    async def _own(self, command: ReadOutputs) -> Job:
+        job = await self._jobs.get(command.job_id)
+        if job is None or job.owner != command.caller:
+            raise NotFound(f"there is no job {command.job_id}, or it is not yours")
+        return job
+
+
+def _needed(command: ReadOutputs, job: Job) -> int:
+    """Return the number that is known to exist for the attempt that is read."""
+    reach = command.reach if command.attempt == job.attempt else 0
+    return max(reach, job.last_output if job.status in TERMINAL else 0)
+
+
+def _page(command: ReadOutputs, job: Job, found: list[Output], reached: int) -> OutputPage:
+    return OutputPage(
+        attempt=job.attempt,
+        status=job.status,
+        outputs=tuple(each for each in found if command.kind in (None, each.kind)),
+        last=reached,
+        complete=job.status in TERMINAL and reached >= job.last_output,
+    )

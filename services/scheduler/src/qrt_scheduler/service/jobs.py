@@ -1,0 +1,119 @@
+"""What owners do with jobs: submit, look, list, cancel, delete. Any replica can."""
+
+from qrt_contracts.commands import (
+    CancelJob,
+    DeleteJob,
+    Done,
+    GetJob,
+    JobPage,
+    ListJobs,
+    SubmitJob,
+    Submitted,
+)
+from qrt_contracts.events import CancelRequested, Event, JobChanged, JobSubmitted
+from qrt_contracts.faults import Conflict, NotFound, Unavailable
+from qrt_contracts.jobs import Job
+from qrt_contracts.states import TERMINAL, JobState
+from qrt_scheduler.domain import moves
+from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
+from qrt_scheduler.service.outbox import Outbox, outgoing
+
+RACES = 5
+"""How often a change is tried anew after another writer was faster."""
+
+
+def changed(job: Job) -> JobChanged:
+    """Return the event that tells where a job stands."""
+    return JobChanged(
+        job_id=job.id,
+        status=job.status,
+        attempt=job.attempt,
+        last_output=job.last_output,
+        problem=job.problem,
+    )
+
+
+class Jobs:
+    """The owners' side of the scheduler."""
+
+    def __init__(self, *, jobs: JobStore, outputs: OutputStore, outbox: Outbox, clock: Clock) -> None:
+        self._jobs = jobs
+        self._outputs = outputs
+        self._outbox = outbox
+        self._clock = clock
+
+    async def submit(self, command: SubmitJob) -> Submitted:
+        """Store a job as QUEUED. Repeating the command, or its idempotency key, finds the job."""
+        job_id = await self._job_id(command)
+        job = Job(
+            id=job_id,
+            owner=command.caller,
+            run=command.run,
+            input=command.input,
+            status=JobState.QUEUED,
+            attempt=0,
+            priority=command.priority,
+            created_at=self._clock(),
+        )
+        news = outgoing(job_id, JobSubmitted(job_id=job_id, owner=job.owner, priority=job.priority))
+        if await self._jobs.insert(job, news):
+            await self._outbox.send(news)
+            return Submitted(job=job)
+        return Submitted(job=await self._own(command.caller, job_id), repeated=True)
+
+    async def get(self, command: GetJob) -> Submitted:
+        """Return one of the caller's jobs."""
+        return Submitted(job=await self._own(command.caller, command.job_id))
+
+    async def list(self, command: ListJobs) -> JobPage:
+        """Return a page of the caller's jobs."""
+        which = JobFilter(command.caller, command.program_id, command.status)
+        found = await self._jobs.page(which, limit=command.limit + 1, before=command.cursor)
+        page = found[: command.limit]
+        more = len(found) > command.limit
+        return JobPage(jobs=tuple(page), next_cursor=page[-1].id if more else None)
+
+    async def cancel(self, command: CancelJob) -> Submitted:
+        """Ask for a job's end."""
+        for _ in range(RACES):
+            job = await self._own(command.caller, command.job_id)
+            new = moves.cancel(job, now=self._clock())
+            if new == job:
+                return Submitted(job=job, repeated=True)
+            events: tuple[Event, ...] = (CancelRequested(job_id=job.id),)
+            if new.status in TERMINAL:
+                events = (changed(new), *events)
+            news = outgoing(job.id, *events)
+            if await self._jobs.update(job, new, news):
+                await self._outbox.send(news)
+                return Submitted(job=new)
+        raise Unavailable(f"job {command.job_id} changes too fast just now; try again")
+
+    async def delete(self, command: DeleteJob) -> Done:
+        """Forget an ended job with its outputs."""
+        job = await self._own(command.caller, command.job_id)
+        if job.status not in TERMINAL:
+            raise Conflict(f"job {job.id} is {job.status}; cancel it before deleting it")
+        await self._outputs.delete(job.id)
+        await self._jobs.delete(job)
+        return Done()
+
+    async def _job_id(self, command: SubmitJob) -> str:
+        if command.idempotency_key is None:
+            return command.job_id
+        fingerprint = command.fingerprint or ""
+        job_id, bound = await self._jobs.claim_key(
+            command.caller, command.idempotency_key, job_id=command.job_id, fingerprint=fingerprint
+        )
+        if bound != fingerprint:
+            raise Conflict(
+                "this idempotency key was used with another request; use a new key",
+                field="Idempotency-Key",
+            )
+        return job_id
+
+    async def _own(self, caller: str, job_id: str) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None or job.owner != caller:
+            raise NotFound(f"there is no job {job_id}, or it is not yours")
+        return job
