@@ -1,0 +1,48 @@
+# The project's commands. `make run` and `make test` set up what they need by themselves.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
+ARGS ?=
+
+.PHONY: run demo test check format bench lock clean
+
+run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
+	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
+
+demo: .venv/ready  ## The same on a throw-away data directory and a free port; exits
+	@$(BIN)/python -m qrt_standalone --demo --exit --temporary $(ARGS)
+
+test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
+	@scripts/system-packages rabbitmq-server bwrap
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/ready-dev  ## Lint, formatting, types, import directions, file sizes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES) tests benchmarks
+	$(BIN)/lint-imports --no-logo
+	scripts/file-sizes
+
+format: .venv/ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/ready-dev  ## Latency and throughput of the four services; last line is JSON
+	@scripts/system-packages rabbitmq-server
+	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
+lock: .venv/ready-dev  ## Renew constraints.txt
+	scripts/lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+MANIFESTS := constraints.txt $(wildcard requirements*.in packages/*/pyproject.toml services/*/pyproject.toml \
+	standalone/pyproject.toml sdk/pyproject.toml sdk/*/pyproject.toml)
+
+.venv/ready: $(MANIFESTS) scripts/setup
+	@PYTHON=$(PYTHON) scripts/setup
+
+.venv/ready-dev: .venv/ready requirements-dev.in
+	@PYTHON=$(PYTHON) scripts/setup dev

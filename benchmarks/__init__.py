@@ -1,0 +1,1 @@
+"""Measurements of the runtime; each prints a table and ends with one JSON object."""

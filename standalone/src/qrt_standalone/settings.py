@@ -1,0 +1,46 @@
+"""What a user chooses about the single-machine runtime."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandaloneSettings:
+    """Settings of one single-machine runtime."""
+
+    data: Path
+    """Where everything it keeps lives."""
+    host: str
+    port: int
+    """0 picks a free one."""
+    mongo_url: str | None
+    """A MongoDB server to use instead of the embedded one."""
+    program_python: Path
+    """The interpreter of the environment that programs run in."""
+    slots: int | None
+    """Jobs at once; None is one for each core."""
+    log_level: str
+
+    @property
+    def token_file(self) -> Path:
+        """Where the first account's token is kept, readable by its owner alone."""
+        return self.data / "token"
+
+
+def default_data() -> Path:
+    """Return the directory used when none is named."""
+    return Path(os.path.expanduser("~")) / ".quafu-runtime"
+
+
+def own_token(settings: StandaloneSettings) -> str:
+    """Return the token of the first account; made at the first start."""
+    path = settings.token_file
+    if path.exists():
+        return path.read_text().strip()
+    token = secrets.token_urlsafe(24)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    return token

@@ -1,0 +1,165 @@
+"""The product as its users run it: four service processes, or the standalone one, and how to harm them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.support.waiting import wait_until
+
+TOKEN = "testapitoken"
+OTHER_TOKEN = "othertoken"
+ROOT = Path(__file__).parents[2]
+PROGRAM_PYTHON = ROOT / ".venv" / "programs" / "bin" / "python"
+SERVICES = ("registry", "scheduler", "executor", "gateway")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Process:
+    """One process of the product, restartable with the same settings."""
+
+    name: str
+    argv: list[str]
+    environ: dict[str, str]
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.argv, env=self.environ, stdout=log, stderr=log, start_new_session=True
+            )
+
+    async def stop(self, sent: signal.Signals = signal.SIGTERM, within: float = 30) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(sent)
+            try:
+                await asyncio.wait_for(self.process.wait(), within)
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+        code = self.process.returncode
+        assert code is not None
+        return code
+
+    async def kill(self) -> None:
+        await self.stop(signal.SIGKILL)
+
+    def signal(self, sent: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(sent)
+
+    def logged(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+@dataclass
+class Composition:
+    """Running processes and where to talk to them."""
+
+    url: str
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    async def ready(self, within: float = 60) -> None:
+        async def answers() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                async with httpx.AsyncClient(timeout=5) as client:
+                    reply = await client.get(
+                        f"{self.url}/v1/jobs", headers={"Authorization": f"Bearer {TOKEN}"}
+                    )
+                    return reply.status_code == 200
+            return False
+
+        await wait_until(answers, description=f"an answer of {self.url}", timeout=within)
+
+
+def _clean_environ() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("QRT_")}
+
+
+def service_process(
+    name: str, directory: Path, rabbit: str, mongo: str, *, replica: int = 1, **settings: str
+) -> Process:
+    """Return one service's process, not yet started."""
+    prefix = f"QRT_{name.upper()}_"
+    environ = _clean_environ() | {
+        f"{prefix}BUS_URL": rabbit,
+        f"{prefix}MONGO_URL": mongo,
+        f"{prefix}HEALTH_PORT": "0",
+    }
+    if name == "executor":
+        environ |= {
+            f"{prefix}PROGRAM_PYTHON": str(PROGRAM_PYTHON),
+            f"{prefix}UNSAFE_PROCESS": "true",
+            f"{prefix}NAME": f"executor-{replica}",
+        }
+    if name == "gateway":
+        environ[f"{prefix}BOOTSTRAP_TOKENS"] = f"alice={TOKEN},bob={OTHER_TOKEN}"
+    environ |= {prefix + key.upper(): value for key, value in settings.items()}
+    return Process(
+        name,
+        [sys.executable, "-m", f"qrt_{name}"],
+        environ,
+        directory / f"{name}-{replica}.log",
+    )
+
+
+@asynccontextmanager
+async def four_services(
+    directory: Path, rabbit: str, mongo: str, order: tuple[str, ...] = SERVICES, **executor: str
+) -> AsyncIterator[Composition]:
+    """Run the four services as separate processes, started in `order`."""
+    port = free_port()
+    whole = Composition(f"http://127.0.0.1:{port}")
+    extra = {"gateway": {"port": str(port)}, "executor": executor}
+    try:
+        for name in order:
+            process = service_process(name, directory, rabbit, mongo, **extra.get(name, {}))
+            whole.processes[name] = process
+            await process.start()
+        await whole.ready()
+        yield whole
+    finally:
+        await asyncio.gather(*(each.stop() for each in whole.processes.values() if each.process))
+
+
+@asynccontextmanager
+async def standalone(directory: Path) -> AsyncIterator[Composition]:
+    """Run the single-process composition on a data directory."""
+    port = free_port()
+    directory.mkdir(parents=True, exist_ok=True)
+    token_file = directory / "token"
+    if not token_file.exists():
+        token_file.write_text(TOKEN)
+    process = Process(
+        "standalone",
+        [
+            *(sys.executable, "-m", "qrt_standalone"),
+            *("--data", str(directory), "--port", str(port)),
+        ],
+        _clean_environ(),
+        directory.parent / f"{directory.name}.log",
+    )
+    whole = Composition(f"http://127.0.0.1:{port}", {"standalone": process})
+    try:
+        await process.start()
+        await whole.ready()
+        yield whole
+    finally:
+        await process.stop()

@@ -1,0 +1,57 @@
+"""Fair order of waiting jobs."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qrt_scheduler.domain.backlog import Backlog, Waiting
+
+
+def filled(*jobs: tuple[str, str, int]) -> Backlog:
+    backlog = Backlog()
+    for job_id, owner, priority in jobs:
+        backlog.add(Waiting(job_id, owner, priority))
+    return backlog
+
+
+def drain(backlog: Backlog) -> list[str]:
+    """Start everything, one after the other, ending nothing."""
+    order = []
+    while job := backlog.pick():
+        backlog.started(job.owner)
+        order.append(job.job_id)
+    return order
+
+
+def test_one_owners_jobs_start_in_order_of_age() -> None:
+    assert drain(filled(("2", "a", 0), ("1", "a", 0), ("3", "a", 0))) == ["1", "2", "3"]
+
+
+def test_a_higher_priority_goes_first_whoever_owns_it() -> None:
+    assert drain(filled(("1", "a", 0), ("2", "a", 5), ("3", "b", 9))) == ["3", "2", "1"]
+
+
+def test_the_owner_with_the_least_running_work_goes_first() -> None:
+    backlog = filled(*((f"{n:03}", "many", 0) for n in range(100)), ("900", "one", 0))
+    assert drain(backlog)[:3] == ["000", "900", "001"]
+
+
+def test_an_ended_job_gives_its_owner_the_turn_back() -> None:
+    backlog = filled(("1", "a", 0), ("2", "b", 0))
+    backlog.started("a")
+    backlog.started("b")
+    backlog.started("b")
+    backlog.stopped("a")
+    assert drain(backlog) == ["1", "2"]
+
+
+def test_a_removed_job_is_never_picked_and_an_added_twice_one_only_once() -> None:
+    backlog = filled(("1", "a", 0), ("1", "a", 0), ("2", "a", 0))
+    backlog.remove("2")
+    assert len(backlog) == 1
+    assert drain(backlog) == ["1"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from("abc"), st.integers(-2, 2))))
+def test_whatever_waits_is_picked_exactly_once(jobs: list[tuple[int, str, int]]) -> None:
+    distinct = {f"{number:03}": (f"{number:03}", owner, priority) for number, owner, priority in jobs}
+    assert sorted(drain(filled(*distinct.values()))) == sorted(distinct)
