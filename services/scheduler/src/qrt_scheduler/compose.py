@@ -1,9 +1,11 @@
 """The scheduler on real adapters."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus
@@ -24,6 +26,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def keep_indexes(jobs: MongoJobs, outputs: MongoOutputs) -> None:
+    """Make the indexes as soon as there is a database; nothing but speed depends on them."""
+    await jobs.prepare()
+    await outputs.prepare()
+    await asyncio.Event().wait()
+
+
 @asynccontextmanager
 async def compose(
     settings: SchedulerSettings, *, bus: Bus | None = None, clock: Clock = utc_now
@@ -31,10 +40,9 @@ async def compose(
     """Build one scheduler replica; leaving the context releases everything in reverse order."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.mongo))
-        bus = bus or await stack.enter_async_context(open_bus(settings.bus, name="scheduler"))
+        if bus is None:
+            bus = await stack.enter_async_context(open_bus(settings.bus, name="scheduler"))
         jobs, outputs = MongoJobs(store), MongoOutputs(store)
-        await jobs.prepare()
-        await outputs.prepare()
         outbox = Outbox(bus=bus, jobs=jobs, clock=clock)
         stack.push_async_callback(outbox.clear_now)
         history = History(jobs=jobs, outputs=outputs)
@@ -58,6 +66,7 @@ async def compose(
         yield Service(
             name="scheduler",
             loops={
+                "indexes": partial(keep_indexes, jobs, outputs),
                 "outbox": outbox.run,
                 "outbox-clear": outbox.clear,
                 "outbox-sweep": outbox.sweep,

@@ -2,17 +2,14 @@
 
 from pydantic import Field
 
-from qrt_chassis.settings import BusSettings, HealthSettings, MongoSettings, Settings
+from qrt_chassis.settings import HealthSettings, ServiceSettings
 
 PREFIX = "QRT_SCHEDULER_"
 
 
-class SchedulerSettings(Settings):
+class SchedulerSettings(ServiceSettings):
     """Settings of one scheduler replica."""
 
-    bus: BusSettings = BusSettings()
-    mongo: MongoSettings = MongoSettings()
     health: HealthSettings = HealthSettings(port=8102)
-    log_level: str = "INFO"
     lease_seconds: float = Field(default=10.0, gt=2)
     """How long a silent executor keeps its attempts; several of its heartbeats."""

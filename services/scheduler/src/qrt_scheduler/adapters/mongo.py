@@ -113,7 +113,7 @@ class MongoJobs:
         try:
             await self._keys.insert_one({"_id": name, "job_id": job_id, "fingerprint": fingerprint})
         except DuplicateKeyError:
-            bound = await self._keys.find_one({"_id": name})
+            bound = await self._keys.find_one({"_id": name}) or {}
             return str(bound["job_id"]), str(bound["fingerprint"])
         return job_id, fingerprint
 

@@ -7,11 +7,12 @@ Every change is guarded, so a dispatcher that only believes it is the one does n
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from qrt_chassis.bus.port import Bus, Undeliverable
 from qrt_chassis.passing import is_passing
+from qrt_chassis.patience import patiently
 from qrt_contracts.events import (
     AttemptFinished,
     CancelAttempt,
@@ -213,7 +214,8 @@ class Dispatcher:
 
     async def _guarded_start(self, memory: _Memory, waiting: Waiting, executor: Executor) -> None:
         try:
-            await self._retried(lambda: self._start(memory, waiting, executor))
+            start = partial(self._start, memory, waiting, executor)
+            await patiently(start, what="starting an attempt")
         finally:
             memory.starting.discard(waiting.job_id)
             self._wake.set()
@@ -346,15 +348,3 @@ class Dispatcher:
             since=self._monotonic(),
             cancel_requested=job.cancel_requested,
         )
-
-    async def _retried(self, start: Callable[[], Awaitable[None]]) -> None:
-        pause = 0.1
-        while True:
-            try:
-                return await start()
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                log.warning("starting an attempt will be tried again: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)

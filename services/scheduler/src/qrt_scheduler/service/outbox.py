@@ -8,9 +8,10 @@ batches, later: most have been replaced by the job's next change by then.
 import asyncio
 import logging
 from datetime import timedelta
+from functools import partial
 
 from qrt_chassis.bus.port import Bus
-from qrt_chassis.passing import is_passing
+from qrt_chassis.patience import patiently
 from qrt_contracts.events import Event
 from qrt_contracts.ids import new_id
 from qrt_scheduler.ports import Clock, JobStore, Outgoing
@@ -76,19 +77,5 @@ class Outbox:
         while True:
             item = await self._queue.get()
             for event in item.events:
-                await self._publish(event)
+                await patiently(partial(self._bus.publish, event), what="publishing an event")
             self._sent.append(item)
-
-    async def _publish(self, event: Event) -> None:
-        pause = 0.1
-        while True:
-            try:
-                await self._bus.publish(event)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                log.warning("the bus does not take an event yet: %s", error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-            else:
-                return
