@@ -1,0 +1,1 @@
+"""The registry's ports on MongoDB and on child processes."""

@@ -1,0 +1,102 @@
+"""Programs in MongoDB, database `registry`, collection `programs`.
+
+One document is a program with all its versions, so that a new version and the program's newest
+one change together. `versions` is keyed by number: a reader projects the one it wants. Names are
+unique per owner by an index; every other look-up is by `_id` or by owner.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from pymongo.errors import DuplicateKeyError
+
+from qrt_chassis.store import Store
+from qrt_contracts.values import Program, Version
+from qrt_registry.domain import name_taken
+
+_WITHOUT_VERSIONS = {"versions": 0}
+
+
+class MongoPrograms:
+    """The `ProgramStore` port."""
+
+    def __init__(self, store: Store) -> None:
+        self._programs = store.database("registry")["programs"]
+
+    async def prepare(self) -> None:
+        """Make the indexes. Safe to repeat, by several replicas at once."""
+        await self._programs.create_index([("owner", 1), ("name", 1)], unique=True)
+        await self._programs.create_index([("owner", 1), ("_id", -1)])
+
+    async def insert(self, program: Program) -> bool:
+        """Store a new program; False if its id is taken. Raises: NameTaken."""
+        document = program.model_dump(mode="json", exclude={"id"})
+        document |= {"_id": program.id, "versions": {str(program.latest.number): document["latest"]}}
+        try:
+            await self._programs.insert_one(document)
+        except DuplicateKeyError:
+            # Which of the two unique keys it was, is asked of the data, not of the error's text.
+            if await self.get(program.id):
+                return False
+            raise name_taken(program.name) from None
+        return True
+
+    async def get(self, program_id: str) -> Program | None:
+        """Return a program."""
+        return _program(await self._programs.find_one({"_id": program_id}, _WITHOUT_VERSIONS))
+
+    async def named(self, owner: str, name: str) -> Program | None:
+        """Return the program an owner has under `name`."""
+        return _program(await self._programs.find_one({"owner": owner, "name": name}, _WITHOUT_VERSIONS))
+
+    async def version(self, program_id: str, number: int) -> Version | None:
+        """Return one version of a program."""
+        found = await self._programs.find_one({"_id": program_id}, {f"versions.{number}": 1})
+        raw = (found or {}).get("versions", {}).get(str(number))
+        return Version.model_validate(raw) if raw else None
+
+    async def add_version(self, program: Program, version: Version) -> bool:
+        """Store a version as the newest, if the newest still is that of `program`."""
+        raw = version.model_dump(mode="json")
+        result = await self._programs.update_one(
+            {"_id": program.id, "latest.number": program.latest.number},
+            {"$set": {"latest": raw, f"versions.{version.number}": raw, "updated_at": raw["created_at"]}},
+        )
+        return bool(result.matched_count)
+
+    async def change(self, program: Program, fields: dict[str, Any], *, now: datetime) -> bool:
+        """Set fields of a program; False if it is gone. Raises: NameTaken."""
+        values = {
+            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+            for name, value in fields.items()
+        }
+        try:
+            result = await self._programs.update_one(
+                {"_id": program.id, "owner": program.owner},
+                {"$set": values | {"updated_at": now.isoformat()}},
+            )
+        except DuplicateKeyError:
+            raise name_taken(fields["name"]) from None
+        return bool(result.matched_count)
+
+    async def delete(self, program: Program) -> bool:
+        """Forget a program and its versions; False if it is gone."""
+        result = await self._programs.delete_one({"_id": program.id, "owner": program.owner})
+        return bool(result.deleted_count)
+
+    async def page(self, owner: str, *, limit: int, before: str | None) -> list[Program]:
+        """Return up to `limit` programs of an owner, newest first, with ids below `before`."""
+        query: dict[str, Any] = {"owner": owner}
+        if before:
+            query["_id"] = {"$lt": before}
+        found = self._programs.find(query, _WITHOUT_VERSIONS).sort("_id", -1).limit(limit)
+        return [Program.model_validate(each | {"id": each["_id"]}) async for each in found]
+
+    async def count(self, owner: str) -> int:
+        """Return how many programs an owner has."""
+        return int(await self._programs.count_documents({"owner": owner}))
+
+
+def _program(document: dict[str, Any] | None) -> Program | None:
+    return Program.model_validate(document | {"id": document["_id"]}) if document else None

@@ -1,0 +1,44 @@
+"""The registry on real adapters."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from qrt_chassis.artifacts import ArtifactStore
+from qrt_chassis.bus.open import open_bus
+from qrt_chassis.bus.port import Bus
+from qrt_chassis.lifecycle import Service
+from qrt_chassis.store import open_store
+from qrt_registry import handlers
+from qrt_registry.adapters.inspector import ChildInspector
+from qrt_registry.adapters.mongo import MongoPrograms
+from qrt_registry.ports import Clock
+from qrt_registry.service import Registry
+from qrt_registry.settings import RegistrySettings
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def compose(
+    settings: RegistrySettings, *, bus: Bus | None = None, clock: Clock = utc_now
+) -> AsyncIterator[Service]:
+    """Build one registry replica; leaving the context releases everything in reverse order."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.mongo))
+        bus = bus or await stack.enter_async_context(open_bus(settings.bus, name="registry"))
+        programs = MongoPrograms(store)
+        await programs.prepare()
+        registry = Registry(
+            programs=programs,
+            bundles=ArtifactStore(store),
+            inspector=ChildInspector(),
+            clock=clock,
+            max_source_bytes=settings.max_source_bytes,
+        )
+        subscribed = await bus.serve("registry", handlers.commands(registry))
+        stack.push_async_callback(subscribed.cancel)
+        yield Service(name="registry", pings={"bus": bus.ping, "mongo": store.ping})

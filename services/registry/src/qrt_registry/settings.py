@@ -1,0 +1,15 @@
+"""Everything the registry reads from its environment (`QRT_REGISTRY_*`)."""
+
+from pydantic import Field
+
+from qrt_chassis.settings import HealthSettings, ServiceSettings
+
+PREFIX = "QRT_REGISTRY_"
+
+
+class RegistrySettings(ServiceSettings):
+    """Settings of one registry replica."""
+
+    health: HealthSettings = HealthSettings(port=8101)
+    max_source_bytes: int = Field(default=2 << 20, ge=1024, le=16 << 20)
+    """The largest source of a program, in bytes of UTF-8."""
