@@ -1,0 +1,124 @@
+"""How a service runs: its loops, its health, its orderly end."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from qrt_chassis.health import Health, Ping, health_server
+from qrt_chassis.logging import configure
+from qrt_chassis.loops import Loop, run_for_ever
+from qrt_chassis.settings import HealthSettings, ServiceSettings, SettingsError, load
+from qrt_chassis.tasks import Tasks
+
+__all__ = ["Loop", "Ping", "Service", "run_main", "serve"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=ServiceSettings)
+
+GRACE = timedelta(seconds=30)
+"""How long a service may take to drain, unless its caller says otherwise."""
+
+_EXIT_BAD_SETTINGS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A composed service: what must run for it to do its work.
+
+    `loops` run until they are cancelled; one that raises or returns is started again. `pings`
+    are its dependencies: each returns if the dependency answers and raises otherwise. `drain`
+    takes no new work and waits for what is in hand.
+    """
+
+    name: str
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+    pings: Mapping[str, Ping] = field(default_factory=dict)
+    drain: Callable[[], Awaitable[None]] | None = None
+
+
+async def serve(
+    services: Sequence[Service], *, health: HealthSettings, stop: asyncio.Event, grace: timedelta = GRACE
+) -> None:
+    """Run `services` until `stop` is set, then end them in order within `grace`.
+
+    The order: not ready any more, drain, cancel the loops, close the health endpoints. What a
+    service stands on (bus, store) is open until this has returned.
+
+    Raises:
+        OSError: the health endpoints cannot be bound.
+    """
+    state = Health({service.name: service.pings for service in services})
+    loops = Tasks("loops")
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(health_server(health, state))
+        stack.push_async_callback(loops.close)
+        for service in services:
+            for name, loop in service.loops.items():
+                loops.start(run_for_ever(service.name, name, loop), name=f"{service.name} {name}")
+        log.info("running: %s", ", ".join(service.name for service in services))
+        await stop.wait()
+        state.stopping = True
+        await _drain(services, grace)
+        log.info("drained; ending the loops")
+    log.info("stopped")
+
+
+async def _drain(services: Sequence[Service], grace: timedelta) -> None:
+    drains = [service.drain() for service in services if service.drain is not None]
+    try:
+        async with asyncio.timeout(grace.total_seconds()):
+            ends = await asyncio.gather(*drains, return_exceptions=True)
+    except TimeoutError:
+        log.warning("not drained after %s; work in hand is given up", grace)
+        return
+    for error in ends:
+        if isinstance(error, Exception):
+            log.error("draining failed", exc_info=error)
+
+
+def run_main(
+    name: str,
+    settings_cls: type[T],
+    prefix: str,
+    compose: Callable[[T], AbstractAsyncContextManager[Service]],
+) -> None:
+    """Run one service as a process: the body of its `__main__`.
+
+    SIGTERM and SIGINT end it in order; a second one ends it at once. Exits with 2, and the reason
+    on stderr, when the environment does not make valid settings.
+    """
+    try:
+        settings = load(settings_cls, os.environ, prefix=prefix)
+    except SettingsError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(_EXIT_BAD_SETTINGS) from None
+    configure(name, settings.log_level)
+    asyncio.run(_main(settings, compose))
+
+
+async def _main(settings: T, compose: Callable[[T], AbstractAsyncContextManager[Service]]) -> None:
+    stop = _stop_on_signals()
+    async with compose(settings) as service:
+        await serve([service], health=settings.health, stop=stop)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin_to_stop() -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, begin_to_stop)
+    return stop
