@@ -1,8 +1,10 @@
 """The registry on real adapters."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
@@ -29,9 +31,9 @@ async def compose(
     """Build one registry replica; leaving the context releases everything in reverse order."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.mongo))
-        bus = bus or await stack.enter_async_context(open_bus(settings.bus, name="registry"))
+        if bus is None:
+            bus = await stack.enter_async_context(open_bus(settings.bus, name="registry"))
         programs = MongoPrograms(store)
-        await programs.prepare()
         registry = Registry(
             programs=programs,
             bundles=ArtifactStore(store),
@@ -39,6 +41,18 @@ async def compose(
             clock=clock,
             max_source_bytes=settings.max_source_bytes,
         )
-        subscribed = await bus.serve("registry", handlers.commands(registry))
-        stack.push_async_callback(subscribed.cancel)
-        yield Service(name="registry", pings={"bus": bus.ping, "mongo": store.ping})
+        yield Service(
+            name="registry",
+            loops={"commands": partial(_answer, bus, registry, programs)},
+            pings={"bus": bus.ping, "mongo": store.ping},
+        )
+
+
+async def _answer(bus: Bus, registry: Registry, programs: MongoPrograms) -> None:
+    """Answer commands once the indexes stand: one of them is what keeps names unique."""
+    await programs.prepare()
+    subscribed = await bus.serve("registry", handlers.commands(registry))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await subscribed.cancel()

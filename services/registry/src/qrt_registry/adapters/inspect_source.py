@@ -13,6 +13,10 @@ from collections.abc import Iterator
 
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 10
+EXHAUSTED = 77
+"""The exit status when the source needs more than the limits give."""
+QUOTED = 100
+"""Characters of the line at fault shown on either side of the column."""
 ENTRY = "run"
 ARGUMENTS = ("task", "userpub", "params")
 CALL = f"{ENTRY}({', '.join(ARGUMENTS)})"
@@ -47,11 +51,12 @@ def judge(source: bytes) -> Finding:
     except Unfit as error:
         lines = text.splitlines()
         quoted = lines[error.line - 1] if 0 < error.line <= len(lines) else ""
+        start = max(0, error.column - QUOTED)
         return {
             "detail": error.detail,
             "line": error.line,
             "column": error.column,
-            "text": quoted[:400],
+            "text": quoted[start : start + 2 * QUOTED],
         }
     return {}
 
@@ -146,7 +151,7 @@ def check_arguments(function: Function) -> None:
     required = len(names) - len(given.defaults)
     wanted = len(ARGUMENTS)
     keywords = [
-        each.arg for each, preset in zip(given.kwonlyargs, given.kw_defaults, strict=True) if not preset
+        each.arg for each, preset in zip(given.kwonlyargs, given.kw_defaults, strict=True) if preset is None
     ]
     where = (function.lineno, function.col_offset + 1)
     if required > wanted or (len(names) < wanted and not given.vararg):
@@ -167,7 +172,10 @@ def main() -> None:
     """Judge stdin."""
     source = sys.stdin.buffer.read()
     limit()
-    sys.stdout.write(json.dumps(judge(source)))
+    try:
+        sys.stdout.write(json.dumps(judge(source)))
+    except (MemoryError, RecursionError):
+        sys.exit(EXHAUSTED)
 
 
 if __name__ == "__main__":

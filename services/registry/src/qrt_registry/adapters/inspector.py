@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from qrt_contracts.faults import Unavailable
+from qrt_registry.adapters.inspect_source import EXHAUSTED
 from qrt_registry.domain import Finding
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,15 @@ class ChildInspector:
         Raises:
             Unavailable: no verdict within the deadline; the child's own limit on processor time,
                 which is shorter, is the source's fault and a finding.
+            RuntimeError: the child could not do its work at all.
         """
         try:
             async with asyncio.timeout(self._deadline_seconds), self._places:
                 code, answer = await _judged(source)
         except TimeoutError:
             raise Unavailable("the registry is too busy to look at the source; try again") from None
+        if code not in (0, EXHAUSTED) and code > 0:
+            raise RuntimeError(f"{SCRIPT.name} ended with exit status {code}")
         if code != 0:
             log.info("a source ended the process that parsed it, exit status %d", code)
             return Finding(detail="the source is too deeply nested or too large to be parsed")
