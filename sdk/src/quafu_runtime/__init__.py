@@ -1,1 +1,63 @@
-"""Client library of the runtime for hybrid quantum-classical programs."""
+"""Client library of the runtime for hybrid quantum-classical programs.
+
+    from quafu_runtime import Account, RuntimeService
+
+    service = RuntimeService(Account(api_token="..."))
+    service.upload_program(data="hello.py", name="hello")
+    job = service.run(name="hello", params={"shots": 100})
+    print(job.value(timeout=60))
+
+`AsyncRuntimeService` and `AsyncJob` are the same for asyncio. Errors are in `quafu_runtime.errors`.
+"""
+
+from quafu_runtime import errors
+from quafu_runtime._account import Account
+from quafu_runtime._async_client import AsyncClient
+from quafu_runtime._async_job import AsyncJob
+from quafu_runtime._async_service import AsyncRuntimeService
+from quafu_runtime._client import Client
+from quafu_runtime._decoder import ResultDecoder
+from quafu_runtime._job import Job
+from quafu_runtime._outputs import InterimResult, JobOutput, LogText
+from quafu_runtime._program import RuntimeProgram
+from quafu_runtime._service import RuntimeService
+from quafu_runtime._status import JOB_FINAL_STATES, JobStatus
+from quafu_runtime._stream_async import AsyncOutputStream
+from quafu_runtime._stream_sync import OutputStream
+from quafu_runtime.errors import (
+    JobCancelled,
+    JobFailed,
+    JobNotSucceeded,
+    JobTimeout,
+    QuafuRuntimeError,
+    RequestRefused,
+)
+
+RuntimeJob = Job
+
+__all__ = [
+    "JOB_FINAL_STATES",
+    "Account",
+    "AsyncClient",
+    "AsyncJob",
+    "AsyncOutputStream",
+    "AsyncRuntimeService",
+    "Client",
+    "InterimResult",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "JobNotSucceeded",
+    "JobOutput",
+    "JobStatus",
+    "JobTimeout",
+    "LogText",
+    "OutputStream",
+    "QuafuRuntimeError",
+    "RequestRefused",
+    "ResultDecoder",
+    "RuntimeJob",
+    "RuntimeProgram",
+    "RuntimeService",
+    "errors",
+]

@@ -1,0 +1,1 @@
+"""The place where the first notebooks import `Account` from."""

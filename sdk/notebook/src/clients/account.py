@@ -1,0 +1,5 @@
+"""`Account` of `quafu_runtime`."""
+
+from quafu_runtime import Account
+
+__all__ = ["Account"]

@@ -1,0 +1,5 @@
+"""`Job` of `quafu_runtime`."""
+
+from quafu_runtime import Job
+
+__all__ = ["Job"]

@@ -1,0 +1,222 @@
+"""A user's side of a runtime, asynchronously: the twin of `_service`. It prints nothing."""
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from qrt_contracts.api import ProgramList, ProgramView
+from quafu_runtime import _calls
+from quafu_runtime._account import Account
+from quafu_runtime._async_client import AsyncClient
+from quafu_runtime._async_job import AsyncJob
+from quafu_runtime._catalogue import (
+    Catalogue,
+    named,
+    no_program,
+    run_fields,
+    upload_fields,
+    warn_of_empty_update,
+)
+from quafu_runtime._program import RuntimeProgram, program_fields, read_source
+from quafu_runtime._status import JobStatus, state_of
+from quafu_runtime.errors import InvalidRequest
+
+
+class AsyncRuntimeService:
+    """Programs and jobs of one account on one runtime; the methods of `RuntimeService`, to be awaited.
+
+    For one event loop. `transport` replaces the network, for tests.
+    """
+
+    def __init__(
+        self, account: Account | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._client = AsyncClient(account or Account(), transport)
+        self._catalogue = Catalogue()
+
+    # --- programs -----------------------------------------------------------------------------
+
+    async def upload_program(
+        self,
+        data: str | os.PathLike[str],
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        backend: str | None = None,
+        group: str | None = None,
+        is_public: bool | None = None,
+        cost: float | None = None,
+        max_execution_time: float | None = None,
+        limits: Mapping[str, float] | None = None,
+        max_attempts: int | None = None,
+    ) -> str:
+        """Upload a program and return its id; arguments as in `RuntimeService.upload_program`.
+
+        Raises:
+            NameTaken: you have a program of that name.
+            ProgramInvalid: the source cannot be run; nothing was stored.
+            InvalidRequest: an argument is wrong, or the file cannot be read.
+        """
+        fields = upload_fields(
+            data,
+            metadata,
+            name=name,
+            description=description,
+            backend=backend,
+            group=group,
+            is_public=is_public,
+            cost=cost,
+            max_execution_time=max_execution_time,
+            limits=limits,
+            max_attempts=max_attempts,
+        )
+        view = await self._client.send(_calls.create_program(fields))
+        self._catalogue.forget()
+        return view.id
+
+    async def update_program(
+        self,
+        program_id: str,
+        data: str | os.PathLike[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> RuntimeProgram | None:
+        """Change a program and return it; see `RuntimeService.update_program`.
+
+        Raises:
+            ProgramNotFound, NameTaken, ProgramInvalid, InvalidRequest.
+        """
+        fields = program_fields(metadata, **changes)
+        if data is None and not fields:
+            warn_of_empty_update()
+            return None
+        if fields:
+            view = await self._client.send(_calls.update_program(program_id, fields))
+        if data is not None:
+            view = await self._client.send(_calls.add_version(program_id, read_source(data)))
+        self._catalogue.forget()
+        return await self._with_source(view)
+
+    async def delete_program(self, program_id: str) -> None:
+        """Delete a program. Its jobs go on and keep their results.
+
+        Raises:
+            ProgramNotFound.
+        """
+        await self._client.send(_calls.delete_program(program_id))
+        self._catalogue.forget()
+
+    async def programs(
+        self, refresh: bool = False, limit: int | None = 10, skip: int = 0
+    ) -> list[RuntimeProgram]:
+        """Return your programs without their source, oldest first; see `RuntimeService.programs`."""
+        if (limit is not None and limit < 0) or skip < 0:
+            raise InvalidRequest.because("limit and skip are not negative", field="limit")
+        if refresh or not self._catalogue.complete:
+            self._catalogue.replace(await self._pages())
+        return self._catalogue.slice(limit=limit, skip=skip)
+
+    async def program(self, program_id: str | None = None, name: str | None = None) -> RuntimeProgram:
+        """Return a program with its source, by its id or, among your own, by its name.
+
+        Raises:
+            ProgramNotFound: there is none, or it is someone else's and private.
+        """
+        if program_id is not None:
+            return await self._with_source(await self._client.send(_calls.get_program(program_id)))
+        if name is None:
+            raise InvalidRequest.because("name or program_id is a required field.", field="program_id")
+        return await self._with_source(await self._by_name(name))
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        program_id: str | None = None,
+        name: str | None = None,
+        inputs: Any = None,
+        params: Any = None,
+        *,
+        version: int | None = None,
+        priority: int = 0,
+    ) -> AsyncJob:
+        """Run a program and return the job at once; arguments as in `RuntimeService.run`.
+
+        Raises:
+            ProgramNotFound, InvalidRequest, Overloaded.
+        """
+        fields = run_fields(
+            program_id=program_id, name=name, inputs=inputs, params=params, version=version, priority=priority
+        )
+        view = await self._client.send(_calls.submit(fields))
+        return AsyncJob(view.id, client=self._client, view=view, params=inputs if params is None else params)
+
+    async def job(self, job_id: str) -> AsyncJob:
+        """Return one of your jobs.
+
+        Raises:
+            JobNotFound.
+        """
+        view = await self._client.send(_calls.get_job(job_id))
+        return AsyncJob(job_id, client=self._client, view=view)
+
+    async def jobs(
+        self,
+        limit: int = 10,
+        skip: int = 0,
+        *,
+        program_id: str | None = None,
+        status: JobStatus | None = None,
+    ) -> list[AsyncJob]:
+        """Return your jobs, newest first; of one program or in one status, if given."""
+        state = None if status is None else state_of(status)
+        found: list[AsyncJob] = []
+        cursor: str | None = None
+        while len(found) < limit + skip:
+            size = min(limit + skip - len(found), _calls.PAGE)
+            call = _calls.list_jobs(limit=size, cursor=cursor, program_id=program_id, status=state)
+            page = await self._client.send(call)
+            found += [AsyncJob(view.id, client=self._client, view=view) for view in page.jobs]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return found[skip : skip + limit]
+
+    # --- the rest -----------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Close the connections; the service and its jobs are of no use afterwards."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _pages(self) -> list[ProgramList]:
+        pages = [await self._client.send(_calls.list_programs())]
+        while (cursor := pages[-1].next_cursor) is not None:
+            pages.append(await self._client.send(_calls.list_programs(cursor=cursor)))
+        return pages
+
+    async def _by_name(self, name: str) -> ProgramView:
+        cursor: str | None = None
+        while True:
+            page = await self._client.send(_calls.list_programs(name=name, cursor=cursor))
+            found = named(page, name)
+            if found is not None:
+                return found
+            cursor = page.next_cursor
+            if cursor is None:
+                raise no_program(name)
+
+    async def _with_source(self, view: ProgramView) -> RuntimeProgram:
+        source = await self._client.send(_calls.get_source(view.id))
+        return RuntimeProgram.of(view, data=source)

@@ -1,0 +1,163 @@
+"""Every request this library makes, one function each. Shapes: `qrt_contracts.api`."""
+
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from pydantic import BaseModel, ValidationError
+
+from qrt_contracts.api import (
+    AddVersionRequest,
+    CreateProgramRequest,
+    JobList,
+    JobView,
+    ProgramList,
+    ProgramView,
+    ResultView,
+    SubmitRequest,
+    UpdateProgramRequest,
+)
+from qrt_contracts.faults import field_errors
+from qrt_contracts.states import JobState
+from quafu_runtime import errors
+from quafu_runtime._wire import Call, Repeat, Request, reads, reads_nothing, reads_text, to_json
+
+PAGE = 200
+"""Entries asked for at a time when a list is read to its end."""
+
+
+def checked(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as JSON data after checking them against the request's shape.
+
+    Raises:
+        InvalidRequest: naming each field at fault.
+    """
+    try:
+        return model(**fields).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as exc:
+        places = field_errors(list(exc.errors()))
+        problem = errors.InvalidRequest.because("it would not be accepted").problem
+        raise errors.InvalidRequest(problem.model_copy(update={"errors": places})) from exc
+
+
+def _id(identifier: str) -> str:
+    return quote(identifier, safe="")
+
+
+# --- programs ---------------------------------------------------------------------------------
+
+
+def create_program(fields: dict[str, Any]) -> Call[ProgramView]:
+    """Upload a new program. Not repeatable: a second one would find its own name taken."""
+    body = to_json(checked(CreateProgramRequest, fields), what="program")
+    request = Request(method="POST", path="/v1/programs", content=body, repeat=Repeat.UNSAFE)
+    return Call(request, reads(ProgramView))
+
+
+def add_version(program_id: str, source: str) -> Call[ProgramView]:
+    """Upload a new version. Repeatable: the newest version's own source again changes nothing."""
+    body = to_json(checked(AddVersionRequest, {"source": source}), what="source")
+    request = Request(method="POST", path=f"/v1/programs/{_id(program_id)}/versions", content=body)
+    return Call(request, reads(ProgramView), errors.ProgramNotFound)
+
+
+def update_program(program_id: str, fields: dict[str, Any]) -> Call[ProgramView]:
+    """Change what describes a program."""
+    body = to_json(checked(UpdateProgramRequest, fields), what="program")
+    request = Request(method="PATCH", path=f"/v1/programs/{_id(program_id)}", content=body)
+    return Call(request, reads(ProgramView), errors.ProgramNotFound)
+
+
+def delete_program(program_id: str) -> Call[None]:
+    """Delete a program. Not repeatable: a second one would find nothing."""
+    request = Request(method="DELETE", path=f"/v1/programs/{_id(program_id)}", repeat=Repeat.UNSAFE)
+    return Call(request, reads_nothing, errors.ProgramNotFound)
+
+
+def get_program(program_id: str) -> Call[ProgramView]:
+    """Describe one program."""
+    request = Request(method="GET", path=f"/v1/programs/{_id(program_id)}")
+    return Call(request, reads(ProgramView), errors.ProgramNotFound)
+
+
+def get_source(program_id: str) -> Call[str]:
+    """Read a program's newest source text."""
+    request = Request(method="GET", path=f"/v1/programs/{_id(program_id)}/source")
+    return Call(request, reads_text, errors.ProgramNotFound)
+
+
+def list_programs(*, cursor: str | None = None, name: str | None = None) -> Call[ProgramList]:
+    """Read one page of the account's programs, newest first; with `name`, only the one of that name."""
+    query = {"limit": str(PAGE)}
+    if cursor is not None:
+        query["cursor"] = cursor
+    if name is not None:
+        query["name"] = name
+    return Call(Request(method="GET", path="/v1/programs", query=query), reads(ProgramList))
+
+
+# --- jobs -------------------------------------------------------------------------------------
+
+
+def submit(fields: dict[str, Any]) -> Call[JobView]:
+    """Run a program. The key made here lets the request be repeated without running it twice."""
+    input_value = fields.pop("input", None)
+    body = checked(SubmitRequest, fields)
+    if input_value is not None:
+        body["input"] = input_value
+    request = Request(
+        method="POST",
+        path="/v1/jobs",
+        headers={"Idempotency-Key": uuid4().hex},
+        content=to_json(body, what="params"),
+    )
+    return Call(request, reads(JobView), errors.ProgramNotFound)
+
+
+def get_job(job_id: str) -> Call[JobView]:
+    """Describe one job."""
+    request = Request(method="GET", path=f"/v1/jobs/{_id(job_id)}")
+    return Call(request, reads(JobView), errors.JobNotFound)
+
+
+def list_jobs(
+    *, limit: int, cursor: str | None = None, program_id: str | None = None, status: JobState | None = None
+) -> Call[JobList]:
+    """Read one page of the account's jobs, newest first."""
+    given = {"limit": str(limit), "cursor": cursor, "program_id": program_id, "status": status}
+    query = {key: str(value) for key, value in given.items() if value is not None}
+    return Call(Request(method="GET", path="/v1/jobs", query=query), reads(JobList))
+
+
+def get_result(job_id: str, *, wait: float) -> Call[ResultView]:
+    """Read how a job ended; the server holds its answer back up to `wait` seconds until it has."""
+    request = Request(
+        method="GET",
+        path=f"/v1/jobs/{_id(job_id)}/result",
+        query={"wait": f"{wait:g}"},
+        wait_seconds=wait,
+    )
+    return Call(request, reads(ResultView), errors.JobNotFound)
+
+
+def get_logs(job_id: str) -> Call[str]:
+    """Read all the text the newest attempt has printed so far."""
+    request = Request(method="GET", path=f"/v1/jobs/{_id(job_id)}/logs")
+    return Call(request, reads_text, errors.JobNotFound)
+
+
+def cancel_job(job_id: str) -> Call[JobView]:
+    """Ask for a job's end; asking again changes nothing."""
+    request = Request(method="POST", path=f"/v1/jobs/{_id(job_id)}/cancel")
+    return Call(request, reads(JobView), errors.JobNotFound)
+
+
+def delete_job(job_id: str) -> Call[None]:
+    """Forget an ended job. Not repeatable: a second one would find nothing."""
+    request = Request(method="DELETE", path=f"/v1/jobs/{_id(job_id)}", repeat=Repeat.UNSAFE)
+    return Call(request, reads_nothing, errors.JobNotFound)
+
+
+def stream_path(job_id: str) -> str:
+    """Return where a job's live outputs are, a WebSocket."""
+    return f"/v1/jobs/{_id(job_id)}/stream"

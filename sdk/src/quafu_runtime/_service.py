@@ -1,0 +1,273 @@
+"""A user's side of a runtime, blocking."""
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from qrt_contracts.api import ProgramList, ProgramView
+from quafu_runtime import _calls
+from quafu_runtime._account import Account
+from quafu_runtime._catalogue import (
+    Catalogue,
+    named,
+    no_program,
+    run_fields,
+    upload_fields,
+    warn_of_empty_update,
+)
+from quafu_runtime._client import Client
+from quafu_runtime._job import Job
+from quafu_runtime._program import RuntimeProgram, listed, program_fields, read_source
+from quafu_runtime._said import NO_PROGRAMS, SKIP_OUT_OF_RANGE, say
+from quafu_runtime._status import JobStatus, state_of
+from quafu_runtime.errors import InvalidRequest
+
+
+class RuntimeService:
+    """Programs and jobs of one account on one runtime.
+
+    Every method may raise `NotAuthenticated` (the token), `Unreachable` (no answer) and `Unavailable`.
+    `transport` replaces the network, for tests.
+    """
+
+    def __init__(
+        self, account: Account | None = None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._client = Client(account or Account(), transport)
+        self._catalogue = Catalogue()
+
+    # --- programs -----------------------------------------------------------------------------
+
+    def upload_program(
+        self,
+        data: str | os.PathLike[str],
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        backend: str | None = None,
+        group: str | None = None,
+        is_public: bool | None = None,
+        cost: float | None = None,
+        max_execution_time: float | None = None,
+        limits: Mapping[str, float] | None = None,
+        max_attempts: int | None = None,
+    ) -> str:
+        """Upload a program and return its id.
+
+        Args:
+            data: Python source with a `run` function, or the path of a file that holds it.
+            metadata: the arguments below in one dictionary; arguments win over it.
+            name: 1 to 128 characters, unique among your programs. Required, here or in `metadata`.
+            description: what it does, for people.
+            backend: where its circuits run.
+            group: whom it is shared with. Kept, without effect.
+            is_public: let other accounts run it.
+            cost: kept, without effect.
+            max_execution_time: wall time limit of one run in seconds; short for `limits["wall_seconds"]`.
+            limits: fields of `qrt_contracts.values.LimitOverrides`.
+            max_attempts: how often a run is started when executors are lost, 1 to 20.
+
+        Raises:
+            NameTaken: you have a program of that name.
+            ProgramInvalid: the source cannot be run; nothing was stored.
+            InvalidRequest: an argument is wrong, or the file cannot be read.
+        """
+        fields = upload_fields(
+            data,
+            metadata,
+            name=name,
+            description=description,
+            backend=backend,
+            group=group,
+            is_public=is_public,
+            cost=cost,
+            max_execution_time=max_execution_time,
+            limits=limits,
+            max_attempts=max_attempts,
+        )
+        view = self._client.send(_calls.create_program(fields))
+        self._catalogue.forget()
+        return view.id
+
+    def update_program(
+        self,
+        program_id: str,
+        data: str | os.PathLike[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> RuntimeProgram | None:
+        """Change a program, print and return it. New `data` makes a new version; running jobs keep theirs.
+
+        `metadata` and `changes` are as in `upload_program`; what is not given stays. With nothing to
+        change, warns and returns None.
+
+        Raises:
+            ProgramNotFound, NameTaken, ProgramInvalid, InvalidRequest.
+        """
+        fields = program_fields(metadata, **changes)
+        if data is None and not fields:
+            warn_of_empty_update()
+            return None
+        if fields:
+            view = self._client.send(_calls.update_program(program_id, fields))
+        if data is not None:
+            view = self._client.send(_calls.add_version(program_id, read_source(data)))
+        self._catalogue.forget()
+        program = self._with_source(view)
+        say(f"After update, the program is:\n{program}")
+        return program
+
+    def delete_program(self, program_id: str) -> None:
+        """Delete a program. Its jobs go on and keep their results.
+
+        Raises:
+            ProgramNotFound.
+        """
+        self._client.send(_calls.delete_program(program_id))
+        self._catalogue.forget()
+        say(f"Program {program_id} deleted.")
+
+    def list_programs(
+        self, refresh: bool = True, detailed: bool = False, limit: int | None = 10, skip: int = 0
+    ) -> list[RuntimeProgram]:
+        """Print your programs, oldest first, and return them; arguments as in `programs`."""
+        found = self.programs(refresh=refresh, limit=limit, skip=skip)
+        if not found and skip > 0:
+            say(SKIP_OUT_OF_RANGE)
+        say(listed(found, detailed=detailed) if found else NO_PROGRAMS)
+        return found
+
+    def programs(self, refresh: bool = False, limit: int | None = 10, skip: int = 0) -> list[RuntimeProgram]:
+        """Return your programs without their source, oldest first.
+
+        Args:
+            refresh: ask the runtime even if the list is known.
+            limit: the most to return; None is all.
+            skip: how many to leave out at the beginning.
+        """
+        if (limit is not None and limit < 0) or skip < 0:
+            raise InvalidRequest.because("limit and skip are not negative", field="limit")
+        if refresh or not self._catalogue.complete:
+            self._catalogue.replace(self._pages())
+        return self._catalogue.slice(limit=limit, skip=skip)
+
+    def program(
+        self, program_id: str | None = None, name: str | None = None, refresh: bool = True
+    ) -> RuntimeProgram:
+        """Return a program with its source, by its id or, among your own, by its name.
+
+        `refresh` is there for callers of earlier clients: the answer is always the runtime's.
+
+        Raises:
+            ProgramNotFound: there is none, or it is someone else's and private.
+        """
+        del refresh
+        if program_id is not None:
+            return self._with_source(self._client.send(_calls.get_program(program_id)))
+        if name is None:
+            raise InvalidRequest.because("name or program_id is a required field.", field="program_id")
+        return self._with_source(self._by_name(name))
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    def run(
+        self,
+        program_id: str | None = None,
+        name: str | None = None,
+        inputs: Any = None,
+        params: Any = None,
+        backend: str | None = None,
+        *,
+        version: int | None = None,
+        priority: int = 0,
+    ) -> Job:
+        """Run a program and return the job at once.
+
+        Args:
+            program_id: the program; or
+            name: its name, among your own.
+            inputs: what the program gets as `params`: anything JSON holds. The first clients' name.
+            params: the same. The later clients' name, with which the job's id is printed as they did.
+            backend: accepted from earlier clients, without effect: a program runs on its own backend.
+            version: a version of the program other than the newest.
+            priority: -100 to 100, more goes first.
+
+        Raises:
+            ProgramNotFound, InvalidRequest, Overloaded.
+        """
+        del backend
+        fields = run_fields(
+            program_id=program_id, name=name, inputs=inputs, params=params, version=version, priority=priority
+        )
+        view = self._client.send(_calls.submit(fields))
+        if inputs is None:
+            say(f"job created, job_id is {view.id}")
+        return Job(view.id, client=self._client, view=view, params=inputs if params is None else params)
+
+    def job(self, job_id: str) -> Job:
+        """Return one of your jobs.
+
+        Raises:
+            JobNotFound.
+        """
+        return Job(job_id, client=self._client, view=self._client.send(_calls.get_job(job_id)))
+
+    def jobs(
+        self,
+        limit: int = 10,
+        skip: int = 0,
+        *,
+        program_id: str | None = None,
+        status: JobStatus | None = None,
+    ) -> list[Job]:
+        """Return your jobs, newest first; of one program or in one status, if given."""
+        state = None if status is None else state_of(status)
+        found: list[Job] = []
+        cursor: str | None = None
+        while len(found) < limit + skip:
+            size = min(limit + skip - len(found), _calls.PAGE)
+            call = _calls.list_jobs(limit=size, cursor=cursor, program_id=program_id, status=state)
+            page = self._client.send(call)
+            found += [Job(view.id, client=self._client, view=view) for view in page.jobs]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return found[skip : skip + limit]
+
+    # --- the rest -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connections; the service and its jobs are of no use afterwards."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pages(self) -> list[ProgramList]:
+        pages = [self._client.send(_calls.list_programs())]
+        while (cursor := pages[-1].next_cursor) is not None:
+            pages.append(self._client.send(_calls.list_programs(cursor=cursor)))
+        return pages
+
+    def _by_name(self, name: str) -> ProgramView:
+        cursor: str | None = None
+        while True:
+            page = self._client.send(_calls.list_programs(name=name, cursor=cursor))
+            found = named(page, name)
+            if found is not None:
+                return found
+            cursor = page.next_cursor
+            if cursor is None:
+                raise no_program(name)
+
+    def _with_source(self, view: ProgramView) -> RuntimeProgram:
+        return RuntimeProgram.of(view, data=self._client.send(_calls.get_source(view.id)))
