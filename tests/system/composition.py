@@ -86,7 +86,7 @@ class Composition:
                     return reply.status_code == 200
             return False
 
-        await wait_until(answers, description=f"an answer of {self.url}", timeout=within)
+        await wait_until(answers, description=f"an answer of {self.url}", seconds=within)
 
 
 def _clean_environ() -> dict[str, str]:

@@ -1,0 +1,132 @@
+"""`python -m qrt_standalone`: the whole runtime on this machine, with one command."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from qrt_chassis.lifecycle import serve
+from qrt_chassis.logging import configure
+from qrt_standalone.embedded import EmbeddedDatabaseError
+from qrt_standalone.run import NO_HEALTH, AlreadyRunningError, Standalone, compose, wait_until_reachable
+from qrt_standalone.settings import StandaloneSettings, default_data
+
+
+def say(text: str) -> None:
+    """Print for the person at the terminal, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m qrt_standalone", description=__doc__)
+    parser.add_argument("--data", type=Path, default=default_data(), help="keep everything here (%(default)s)")
+    parser.add_argument("--temporary", action="store_true", help="a throw-away data directory and a free port")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to serve on, 0 for any (%(default)s)")
+    parser.add_argument("--mongo-url", help="a MongoDB server instead of the embedded one")
+    parser.add_argument("--program-python", type=Path, default=_program_python(), help="interpreter for programs")
+    parser.add_argument("--slots", type=int, help="jobs at once (one for each core)")
+    parser.add_argument("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    parser.add_argument("--demo", action="store_true", help="run the sample programs first")
+    parser.add_argument("--exit", action="store_true", help="exit after the demo instead of serving")
+    return parser.parse_args(argv)
+
+
+def _program_python() -> Path:
+    return Path(os.environ.get("QRT_PROGRAM_PYTHON", Path(sys.prefix) / "programs" / "bin" / "python"))
+
+
+async def main(arguments: argparse.Namespace, data: Path) -> None:
+    """Compose, serve, and run the demo if it is asked for; returns when asked to stop."""
+    port = arguments.port
+    if port == 0 or arguments.temporary:
+        port = _free_port(arguments.host)
+    settings = StandaloneSettings(
+        data=data,
+        host=arguments.host,
+        port=port,
+        mongo_url=arguments.mongo_url,
+        program_python=arguments.program_python,
+        slots=arguments.slots,
+        log_level=arguments.log_level,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    say(f"Starting the runtime; everything it keeps is in {data}")
+    async with compose(settings) as whole, asyncio.TaskGroup() as group:
+        group.create_task(serve(whole.services, health=NO_HEALTH, stop=stop))
+        await wait_until_reachable(settings.host, settings.port)
+        say(f"Serving on {whole.url}")
+        try:
+            if arguments.demo:
+                await _demo(whole, stop)
+            if not arguments.exit:
+                say(_what_next(whole.url, settings))
+                await stop.wait()
+        finally:
+            stop.set()
+
+
+async def _demo(whole: Standalone, stop: asyncio.Event) -> None:
+    environ = os.environ | {"QUAFU_RUNTIME_URL": whole.url, "QUAFU_RUNTIME_TOKEN": whole.token}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qrt_standalone.demo", env=environ
+    )
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(process.wait())
+        asked = group.create_task(stop.wait())
+        await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if process.returncode is None:
+            process.terminate()
+    if process.returncode and not stop.is_set():
+        raise SystemExit(process.returncode)
+
+
+def _what_next(url: str, settings: StandaloneSettings) -> str:
+    return f"""
+The runtime is serving on {url}
+Your token is in {settings.token_file}
+
+Try next, in another terminal:
+  export QUAFU_RUNTIME_URL={url} QUAFU_RUNTIME_TOKEN=$(cat {settings.token_file})
+  .venv/bin/python examples/tour.py
+  curl -H "Authorization: Bearer $QUAFU_RUNTIME_TOKEN" {url}/v1/jobs
+
+Stop it with Ctrl-C; the next start finds every program, job and result again."""
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def run() -> int:
+    """Run the command; returns the exit code."""
+    arguments = parse(sys.argv[1:])
+    configure("standalone", arguments.log_level, json=False)
+    with ExitStack() as stack:
+        data = arguments.data
+        if arguments.temporary:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quafu-runtime-")))
+        try:
+            asyncio.run(main(arguments, data))
+        except (AlreadyRunningError, EmbeddedDatabaseError) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())
