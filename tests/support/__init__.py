@@ -1,0 +1,1 @@
+"""What tests share: waiting, private brokers and databases, a faulty network."""
