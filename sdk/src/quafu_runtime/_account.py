@@ -53,7 +53,7 @@ class Account:
         return "ws" + self._url.removeprefix("http")
 
     def save_api_token(self, api_token: str | None = None) -> None:
-        """Keep the token (a new one, if given) and the address in `~/.quafu/runtime`, readable to you alone."""
+        """Keep the token (a new one, if given) and the address in `~/.quafu/runtime`, for your eyes only."""
         if api_token is not None:
             self._token = _checked_token(api_token, _folder())
         _write_private(_folder() / "runtime", {"url": self._url, "token": self._token})

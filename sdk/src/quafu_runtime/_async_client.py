@@ -18,7 +18,7 @@ T = TypeVar("T")
 class AsyncClient:
     """A connection to one runtime for one account, for one event loop.
 
-    `transport` replaces the network, `sleep` the pauses between tries.
+    `transport` replaces the network, `sleep` and `clock` the pauses between tries.
     """
 
     def __init__(
@@ -27,9 +27,11 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.account = account
         self._sleep = sleep
+        self._clock = clock
         self._patience = FIRST_CONTACT
         self._http = httpx.AsyncClient(
             base_url=account.get_url(),
@@ -46,17 +48,17 @@ class AsyncClient:
             RequestRefused, InvalidReply: see `Call.parse`.
             Unreachable: no answer came.
         """
-        sending = Sending(call.request, self._patience, now=time.monotonic())
+        sending = Sending(call.request, self._patience, now=self._clock())
         while True:
             pause = None
             try:
                 reply = await self._try(call.request)
             except httpx.TransportError as exc:
                 sent = not isinstance(exc, NOT_SENT)
-                pause = sending.failed(exc, sent=sent, now=time.monotonic())
+                pause = sending.failed(exc, sent=sent, now=self._clock())
             else:
                 self._patience = ACQUAINTED
-                pause = sending.answered(reply, now=time.monotonic())
+                pause = sending.answered(reply, now=self._clock())
                 if pause is None:
                     return call.parse(reply)
             await self._sleep(pause)

@@ -64,7 +64,7 @@ def content_headers(request: Request) -> dict[str, str]:
 class Client:
     """A connection to one runtime for one account. Safe to share between threads.
 
-    `transport` replaces the network, `sleep` the pauses between tries.
+    `transport` replaces the network, `sleep` and `clock` the pauses between tries.
     """
 
     def __init__(
@@ -73,9 +73,11 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.account = account
         self._sleep = sleep
+        self._clock = clock
         self._patience = FIRST_CONTACT
         self._http = httpx.Client(
             base_url=account.get_url(),
@@ -94,17 +96,17 @@ class Client:
             RequestRefused, InvalidReply: see `Call.parse`.
             Unreachable: no answer came.
         """
-        sending = Sending(call.request, self._patience, now=time.monotonic())
+        sending = Sending(call.request, self._patience, now=self._clock())
         while True:
             pause = None
             try:
                 reply = self._try(call.request)
             except httpx.TransportError as exc:
                 sent = not isinstance(exc, NOT_SENT)
-                pause = sending.failed(exc, sent=sent, now=time.monotonic())
+                pause = sending.failed(exc, sent=sent, now=self._clock())
             else:
                 self._patience = ACQUAINTED
-                pause = sending.answered(reply, now=time.monotonic())
+                pause = sending.answered(reply, now=self._clock())
                 if pause is None:
                     return call.parse(reply)
             self._sleep(pause)
