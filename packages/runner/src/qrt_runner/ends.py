@@ -1,0 +1,43 @@
+"""The descriptors that a spawned attempt gets from the executor, in fixed places."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+
+EVENTS, STDOUT, STDERR, STATUS, FIRST_CGROUP = 3, 4, 5, 6, 7
+COUNT = 4
+"""Descriptors every spawn brings; more are `cgroup.procs` files to join."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """An attempt's ends: event socket, both output pipes, status pipe, cgroup files."""
+
+    cgroups: tuple[int, ...]
+
+    def close_all_but_status(self) -> None:
+        """Keep what the init needs while the program runs: its standard streams and the status pipe."""
+        for fd in (EVENTS, STDOUT, STDERR, *self.cgroups):
+            os.close(fd)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+
+
+def take(received: list[int]) -> Ends:
+    """Move the received descriptors to their places and close every other one above stderr."""
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in received]
+    for place, fd in enumerate(high, start=EVENTS):
+        os.dup2(fd, place, inheritable=False)
+    os.closerange(EVENTS + len(high), os.sysconf("SC_OPEN_MAX"))
+    return Ends(cgroups=tuple(range(FIRST_CGROUP, EVENTS + len(high))))
+
+
+def redirect_streams() -> None:
+    """Make the attempt's pipes this process's stdout and stderr, and its stdin empty."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(STDOUT, 1)
+    os.dup2(STDERR, 2)

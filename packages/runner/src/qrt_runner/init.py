@@ -1,0 +1,133 @@
+"""The init of one attempt: trusted code that starts the program's process and outlives it.
+
+In a jail it is pid 1 of the attempt's pid namespace: its death is the death of everything in it.
+Without namespaces it is a child subreaper, so that what the program starts, daemons included,
+stays below it, and it kills all of that before it ends.
+"""
+
+import json
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+from qrt_runner import ends, frames, limits, program, system
+from qrt_runner.ends import Ends
+
+
+def run_init(own: Ends, *, jailed: bool, task_class: type | None, confine: Callable[[], None]) -> NoReturn:
+    """Start the program's process, wait for its end, report it, and leave nothing behind.
+
+    `confine` is called in the program's process, last before it waits for its order.
+    """
+    os.setsid()
+    channel = socket.socket(fileno=ends.EVENTS)
+    _take_orders(jailed)
+    ends.redirect_streams()
+    frames.send(channel, frames.Frame.READY)
+    parent = os.getpid()
+    user = os.fork()
+    if user == 0:
+        os.close(ends.STATUS)
+        _become_user(own, channel, parent=parent, jailed=jailed, task_class=task_class, confine=confine)
+    channel.detach()
+    own.close_all_but_status()
+    _finish(user, jailed=jailed)
+
+
+def _take_orders(jailed: bool) -> None:
+    """SIGTERM: pass it on to the whole attempt. SIGUSR1, without a pid namespace: kill all of it."""
+
+    def ask(*_: object) -> None:
+        _signal_all(signal.SIGTERM, jailed=jailed)
+
+    def kill(*_: object) -> None:
+        _signal_all(signal.SIGKILL, jailed=jailed)
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if not jailed:
+        signal.signal(signal.SIGUSR1, kill)
+
+
+def _signal_all(number: signal.Signals, *, jailed: bool) -> None:
+    # -1 in a pid namespace: everything in it but this process.
+    targets = [-1] if jailed else system.descendants(os.getpid())
+    for pid in targets:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _finish(user: int, *, jailed: bool) -> NoReturn:
+    status = 0
+    while True:
+        pid, ended, _ = os.wait4(-1, 0)
+        if pid == user:
+            status = ended
+            break
+    if not jailed:
+        _kill_the_rest()
+    _report(status)
+    os._exit(0)
+
+
+def _kill_the_rest() -> None:
+    while True:
+        _signal_all(signal.SIGKILL, jailed=False)
+        try:
+            os.wait4(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _report(status: int) -> None:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    report = {
+        "status": status,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_memory_bytes": used.ru_maxrss * 1024,
+    }
+    os.write(ends.STATUS, json.dumps(report).encode())
+
+
+def _become_user(
+    own: Ends,
+    channel: socket.socket,
+    *,
+    parent: int,
+    jailed: bool,
+    task_class: type | None,
+    confine: Callable[[], None],
+) -> NoReturn:
+    try:
+        for fd in (ends.STDOUT, ends.STDERR, *own.cgroups):
+            os.close(fd)
+        _default_signals()
+        os.setsid()
+        system.die_with_parent(parent)
+        system.prctl(system.PR_SET_DUMPABLE, 1)  # else /dev/stdout cannot be opened
+        confine()
+        order = program.receive_order(channel)
+        limits.apply(order.settings, own_user_namespace=jailed)
+    except EOFError:  # retired without having been used
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - nothing of this process may go on as the init
+        program.report_fault(channel)
+        os._exit(1)
+    program.run_and_exit(order, channel, task_class)
+
+
+def _default_signals() -> None:
+    """Set what a fresh Python has; the init's handlers and masks are not the program's."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not None:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

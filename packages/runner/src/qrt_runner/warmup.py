@@ -1,0 +1,44 @@
+"""What a zygote does before it serves: import what programs import, and run it once.
+
+quafu imports lazily; its first simulation alone costs over 100 ms, which every job would pay.
+"""
+
+import os
+import sys
+
+
+def warm_up() -> type | None:
+    """Import and exercise numpy and quafu where they exist; return the class of `task`.
+
+    Raises:
+        RuntimeError: a library has started threads, so that forking is not safe.
+    """
+    from qrt_runner import quafu_bridge
+
+    task = quafu_bridge.install()
+    if task is not None:
+        _exercise(task)
+    threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1
+    if threads != 1:
+        raise RuntimeError(f"the zygote has {threads} threads after its imports; forking it is not safe")
+    return task
+
+
+def _exercise(task: type) -> None:
+    import contextlib
+    import io
+
+    import numpy as np
+    import quafu
+
+    circuit = quafu.QuantumCircuit(2)
+    circuit.h(0)
+    circuit.rx(1, np.pi / 3)
+    circuit.cnot(0, 1)
+    circuit.measure([0, 1], cbits=[0, 1])
+    result = quafu.simulate(circuit, shots=4)
+    _ = (result.probabilities.tolist(), result.counts)
+    _ = task().send(circuit).probabilities
+    with contextlib.redirect_stderr(io.StringIO()):  # the parser generator writes warnings, once
+        quafu.QuantumCircuit(2).from_openqasm(circuit.to_openqasm())
+    np.random.default_rng().random()

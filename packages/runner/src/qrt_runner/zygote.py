@@ -1,0 +1,158 @@
+"""The zygote of one program environment: imports once, then forks a parked attempt per request.
+
+Run by path with the environment's own Python, isolated (`-I`); its control socket is descriptor 3.
+It never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"op": "spawn"}`,
+with the attempt's descriptors; it answers on the attempt's own event socket, never here.
+"""
+
+import array
+import gc
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+CONTROL = 3
+_MAX_DESCRIPTORS = 12
+
+
+def _load_package() -> None:
+    """Make this file's package importable without putting its folder on `sys.path`.
+
+    The folder may be a service's site-packages, which no program may see.
+    """
+    here = os.path.dirname(os.path.abspath(__file__))
+    spec = importlib.util.spec_from_file_location(
+        "qrt_runner", os.path.join(here, "__init__.py"), submodule_search_locations=[here]
+    )
+    assert spec is not None  # noqa: S101 - a path with the suffix .py always has a spec
+    assert spec.loader is not None  # noqa: S101
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["qrt_runner"] = package
+    spec.loader.exec_module(package)
+
+
+def main(arguments: list[str]) -> int:
+    """Warm up, say so, and serve until the executor closes the control socket."""
+    jailed = arguments[1:] == ["jail"]
+    control = socket.socket(fileno=CONTROL)
+    control.set_inheritable(False)
+    try:
+        zygote = _warm(control, jailed=jailed)
+    except Exception:  # noqa: BLE001 - the executor reports whatever it was
+        control.send(json.dumps({"error": traceback.format_exc()[-8000:]}).encode())
+        return 1
+    control.send(json.dumps({"ready": os.getpid()}).encode())
+    zygote.serve()
+    return 0
+
+
+def _warm(control: socket.socket, *, jailed: bool) -> "Zygote":
+    from qrt_runner import init, program, system, warmup  # noqa: F401 - loaded before the first fork
+
+    if not jailed:
+        system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+        system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
+    system.prctl(system.PR_SET_DUMPABLE, 0)
+    task_class = warmup.warm_up()
+    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    gc.collect()
+    gc.disable()
+    gc.freeze()  # a collection in a child would otherwise copy every page of the heap
+    return Zygote(control, jailed=jailed, task_class=task_class)
+
+
+class Zygote:
+    """Forks attempts, and without a pid namespace kills what lost its init."""
+
+    def __init__(self, control: socket.socket, *, jailed: bool, task_class: type | None) -> None:
+        self._control = control
+        self._jailed = jailed
+        self._task_class = task_class
+        self._inits: set[int] = set()
+
+    def serve(self) -> None:
+        """Answer spawn requests until the control socket is closed."""
+        wake, waker = socket.socketpair()
+        for end in (wake, waker):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if wake.fileno() in ready:
+                wake.recv(4096)
+                self._reap()
+            if self._control.fileno() in ready and not self._answer():
+                return
+
+    def _answer(self) -> bool:
+        room = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array.array("i").itemsize)
+        data, ancillary, flags, _ = self._control.recvmsg(4096, room)
+        received = array.array("i")
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
+        if not data:
+            return False
+        if not flags & socket.MSG_CTRUNC and json.loads(data).get("op") == "spawn":
+            self._spawn(list(received))
+        for fd in received:
+            os.close(fd)
+        return True
+
+    def _spawn(self, received: list[int]) -> None:
+        zygote = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_attempt(received, zygote=zygote)
+        if not self._jailed:
+            self._inits.add(pid)
+
+    def _become_attempt(self, received: list[int], *, zygote: int) -> NoReturn:
+        try:
+            from qrt_runner import ends, init, system
+
+            signal.set_wakeup_fd(-1)
+            own = ends.take(received)
+            system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+            system.die_with_parent(zygote, by=signal.SIGUSR1)
+            init.run_init(own, jailed=False, task_class=self._task_class, confine=lambda: None)
+        except BaseException:  # noqa: BLE001 - a child must never return into the zygote's loop
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+
+    def _reap(self) -> None:
+        """Collect ended children; kill the orphans of an init that was killed from below."""
+        while self._wait_for_one():
+            pass
+        if self._jailed:
+            return
+        from qrt_runner import system
+
+        for pid in system.children(os.getpid()):
+            if pid not in self._inits:
+                os.kill(pid, signal.SIGKILL)
+
+    def _wait_for_one(self) -> bool:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        self._inits.discard(pid)
+        return pid != 0
+
+
+if __name__ == "__main__":
+    _load_package()
+    sys.exit(main(sys.argv))

@@ -1,0 +1,1 @@
+"""The executor's view of processes, sockets and stores."""

@@ -1,0 +1,230 @@
+"""One attempt's sandbox, seen from the executor: its channels, its processes, its end."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import orjson
+
+from qrt_contracts.values import Isolation
+from qrt_executor.adapters import processes
+from qrt_executor.adapters.descriptors import Reader, is_readable, readable
+from qrt_executor.adapters.scratch import Scratch
+from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
+from qrt_executor.adapters.zygote import Ends
+from qrt_executor.domain.verdict import Claim, Exit
+from qrt_executor.ports import Claims, InterimKind, Order, SandboxUnavailable, Sink, Stream
+
+_READY_SECONDS = 10.0
+_READ_BYTES = 64 * 1024
+_CREDENTIALS = struct.Struct("3i")
+_KINDS: dict[int, InterimKind] = {ord("b"): "bytes", ord("s"): "text", ord("j"): "json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a program finds its directories, as it sees them."""
+
+    work: str
+    tmp: str
+    output: str
+
+
+class Jail:
+    """A parked, single-use sandbox: `ports.Sandbox`."""
+
+    def __init__(
+        self,
+        ends: Ends,
+        *,
+        pid: int,
+        isolation: Isolation,
+        places: Callable[[], tuple[Places, Scratch | None]],
+        zygote: int,
+    ) -> None:
+        self.isolation = isolation
+        self.zygote = zygote
+        """Serial number of the zygote it was forked from."""
+        self.pid = pid
+        """Of the init, as the executor sees it; user code has not run when the kernel told it."""
+        self._places = places
+        self._pidfd = os.pidfd_open(pid)
+        self._events = ends.events
+        self._streams: dict[Stream, Reader] = {"stdout": Reader(ends.stdout), "stderr": Reader(ends.stderr)}
+        self._status = Reader(ends.status)
+        self._caps = Caps(message_bytes=0, result_bytes=0)
+        self._scratch: Scratch | None = None
+        self._memory_limit = 0
+        self._closed = False
+
+    @property
+    def alive(self) -> bool:
+        """Its init still runs."""
+        return not is_readable(self._pidfd)
+
+    async def start(self, order: Order) -> None:
+        """Hand over the order; the program runs from now on. Raises OSError if the process is gone."""
+        places, self._scratch = self._places()
+        limits = order.limits
+        self._caps = Caps(message_bytes=limits.message_bytes, result_bytes=limits.result_bytes)
+        self._memory_limit = limits.memory_bytes
+        settings = limits.model_dump() | {
+            "backend": order.backend,
+            "work": places.work,
+            "tmp": places.tmp,
+            "output": places.output,
+        }
+        await asyncio.get_running_loop().sock_sendall(
+            self._events,
+            frame(Frame.START, orjson.dumps(settings))
+            + frame(Frame.SOURCE, order.source)
+            + frame(Frame.INPUT, order.input.encode()),
+        )
+
+    async def converse(self, sink: Sink) -> Claims:
+        """Read all that the program sends and writes, until the last of it is dead."""
+        async with asyncio.TaskGroup() as group:
+            for stream in self._streams:
+                group.create_task(self._pump(stream, sink))
+            frames = group.create_task(self._frames(sink))
+        return frames.result()
+
+    async def _pump(self, stream: Stream, sink: Sink) -> None:
+        reader = self._streams[stream]
+        while data := await reader.read(_READ_BYTES):
+            sink.log(stream, data)
+            await sink.room()
+
+    async def _frames(self, sink: Sink) -> Claims:
+        reader = FrameReader(self._caps)
+        result: bytes | None = None
+        error: Claim | None = None
+        try:
+            while data := await self._receive():
+                for kind, payload in reader.feed(data):
+                    if kind is Frame.INTERIM:
+                        self._interim(payload, sink)
+                    elif kind is Frame.RESULT:
+                        result = payload
+                    else:
+                        error = claim_from(payload)
+                await sink.room()
+        except ProtocolViolation as violation:
+            sink.violation(str(violation))
+        return Claims(result=result, error=error)
+
+    async def _receive(self) -> bytes:
+        try:
+            # Never with an ancillary buffer: the kernel then drops any descriptor a program sends.
+            return await asyncio.get_running_loop().sock_recv(self._events, _READ_BYTES)
+        except ConnectionResetError:
+            return b""
+
+    def _interim(self, payload: bytes, sink: Sink) -> None:
+        kind = _KINDS.get(payload[0]) if payload else None
+        if kind is None:
+            raise ProtocolViolation("an interim result of an unknown encoding")
+        data = payload[1:]
+        if kind == "json":
+            _check_json(data)
+        for stream, reader in self._streams.items():  # what it printed before comes before
+            if written := reader.now(_READ_BYTES):
+                sink.log(stream, written)
+        sink.interim(kind, data)
+
+    async def ended(self) -> Exit | None:
+        """Wait until every process of the attempt is dead; None if nobody can say how it ended."""
+        await readable(self._pidfd)
+        report = self._status.now(4096)
+        if not report:
+            return None
+        fields = json.loads(report)
+        status = fields["status"]
+        killed = os.WIFSIGNALED(status)
+        return Exit(
+            exit_code=None if killed else os.WEXITSTATUS(status),
+            signal=os.WTERMSIG(status) if killed else None,
+            cpu_seconds=fields["cpu_seconds"],
+            peak_memory_bytes=fields["peak_memory_bytes"],
+        )
+
+    def terminate(self) -> None:
+        """Send SIGTERM to all processes of the attempt, by way of its init."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill all processes of the attempt."""
+        if self.isolation is Isolation.PROCESS:
+            # Its init kills what is below it; killing the init first would leave that to nobody.
+            self._signal(signal.SIGCONT)
+            self._signal(signal.SIGUSR1)
+        else:
+            self._signal(signal.SIGKILL)
+
+    def kill_by_force(self) -> None:
+        """Kill whatever is left one by one, the init last."""
+        if self.alive:
+            processes.kill_tree(self.pid)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def memory_bytes(self) -> int:
+        """Return what the attempt's processes hold now, shared pages in proportion."""
+        return processes.held_bytes(self.pid, limit=self._memory_limit)
+
+    async def close(self) -> None:
+        """Kill what is left and free everything the sandbox held. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self.kill()
+        self._events.close()
+        for reader in (*self._streams.values(), self._status):
+            reader.close()
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await readable(self._pidfd)
+        except TimeoutError:
+            self.kill_by_force()
+        finally:
+            os.close(self._pidfd)
+        if self._scratch is not None:
+            await asyncio.to_thread(self._scratch.remove)
+
+
+async def receive_ready(ends: Ends) -> int:
+    """Wait for an init's READY and return its pid as the kernel gives it.
+
+    Raises:
+        SandboxUnavailable: it did not come, or was something else.
+    """
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await readable(ends.events.fileno())
+    except TimeoutError:
+        raise SandboxUnavailable("a parked sandbox did not report") from None
+    room = socket.CMSG_SPACE(_CREDENTIALS.size)
+    try:
+        data, ancillary, _, _ = ends.events.recvmsg(len(READY), room)
+    except OSError as exc:
+        raise SandboxUnavailable(f"a parked sandbox ended before it was ready: {exc}") from exc
+    for level, kind, payload in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and data == READY:
+            ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+            return int(_CREDENTIALS.unpack(payload)[0])
+    raise SandboxUnavailable("a parked sandbox ended before it was ready")
+
+
+def _check_json(data: bytes) -> None:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise ProtocolViolation("an interim result that is not JSON, though it says so") from None

@@ -1,0 +1,64 @@
+"""What /proc says of a process and everything below it."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PROC = Path("/proc")
+
+
+def descendants(pid: int) -> list[int]:
+    """Return every process below `pid`, nearest first."""
+    found: list[int] = []
+    level = _children(pid)
+    while level:
+        found.extend(level)
+        level = [below for child in level for below in _children(child)]
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                found.extend(map(int, (thread / "children").read_text().split()))
+    return found
+
+
+def held_bytes(pid: int, *, limit: int) -> int:
+    """Return the memory that `pid` and everything below it hold.
+
+    Resident pages are summed first, which is cheap and counts shared pages once per process; only
+    if that passes `limit` are shared pages counted in proportion.
+    """
+    tree = [pid, *descendants(pid)]
+    resident = sum(_resident(each) for each in tree)
+    return resident if resident <= limit else sum(_proportional(each) for each in tree)
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    """PSS; what cannot be told apart (a non-dumpable process) counts in full."""
+    try:
+        for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return _resident(pid)
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL everything below `pid`, then `pid` itself: the last resort without a pid namespace."""
+    for each in [*descendants(pid), pid]:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(each, signal.SIGKILL)

@@ -1,0 +1,87 @@
+"""The executor on real adapters."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from qrt_chassis.artifacts import ArtifactStore
+from qrt_chassis.bus.open import open_bus
+from qrt_chassis.bus.port import Bus, Subscribed
+from qrt_chassis.lifecycle import Service
+from qrt_chassis.store import open_store
+from qrt_contracts.ids import new_id
+from qrt_contracts.values import Isolation, LimitOverrides
+from qrt_executor import handlers, metrics
+from qrt_executor.adapters.bundles import CachedBundles
+from qrt_executor.adapters.environment import probe
+from qrt_executor.adapters.pool import Station, ZygotePool
+from qrt_executor.service.executor import Executor, Identity, Policy
+from qrt_executor.service.heartbeat import Heart
+from qrt_executor.settings import ExecutorSettings
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def compose(
+    settings: ExecutorSettings, *, bus: Bus | None = None, clock: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Service]:
+    """Build the executor; leaving the context releases everything in reverse order."""
+    identity = Identity(name=settings.name, incarnation=new_id())
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.mongo))
+        if bus is None:
+            bus = await stack.enter_async_context(open_bus(settings.bus, name=f"executor {settings.name}"))
+        artifacts = ArtifactStore(store)
+        pool = ZygotePool(_station(settings), depth=2 * settings.slots)
+        metrics.ISOLATION.labels(pool.isolation.value).set(1)
+        executor = Executor(
+            identity=identity,
+            policy=_policy(settings),
+            bus=bus,
+            sandboxes=pool,
+            bundles=CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes),
+            payloads=artifacts,
+            clock=clock,
+        )
+        stack.push_async_callback(executor.close)
+        heart = Heart(executor, bus, interval=timedelta(seconds=settings.heartbeat_seconds))
+        subscribed = await bus.subscribe(handlers.subscription(identity), handlers.orders(executor))
+        stack.push_async_callback(subscribed.cancel)
+        yield Service(
+            name="executor",
+            loops={"zygote": pool.run, "heartbeat": heart.beat},
+            pings={"bus": bus.ping, "mongo": store.ping},
+            drain=lambda: _drain(executor, heart, subscribed),
+        )
+
+
+async def _drain(executor: Executor, heart: Heart, subscribed: Subscribed) -> None:
+    await executor.drain()
+    await subscribed.cancel()
+    await heart.leave()
+
+
+def _policy(settings: ExecutorSettings) -> Policy:
+    return Policy(
+        slots=settings.slots,
+        ceilings=LimitOverrides(**settings.ceiling.model_dump()),
+        grace=timedelta(seconds=settings.grace_seconds),
+        drain=timedelta(seconds=settings.drain_seconds),
+    )
+
+
+def _station(settings: ExecutorSettings) -> Station:
+    root = os.geteuid() == 0
+    user = (settings.service_uid, settings.service_uid) if root else (os.geteuid(), os.getegid())
+    return Station(
+        environment=probe(settings.program_python),
+        isolation=Isolation.PROCESS,
+        scratch=settings.scratch,
+        user=user,
+        give_away=root,
+    )

@@ -1,0 +1,1 @@
+"""Rules of the executor: pure, no clock, no I/O."""

@@ -1,0 +1,32 @@
+"""Orders in, one use case each."""
+
+from functools import partial
+
+from qrt_chassis.bus.port import Handlers, Subscription
+from qrt_contracts.events import CancelAttempt, RunAttempt, work_queue
+from qrt_contracts.message import Exchange
+from qrt_executor.service.executor import Executor, Identity
+
+
+def subscription(identity: Identity) -> Subscription:
+    """Return the queue of this incarnation: it goes away with it."""
+    queue = work_queue(identity.name, identity.incarnation)
+    return Subscription(queue=queue, bindings=((Exchange.WORK, queue),), durable=False)
+
+
+def orders(executor: Executor) -> Handlers:
+    """Return what to do with each order."""
+    return {
+        RunAttempt: partial(on_run_attempt, executor=executor),
+        CancelAttempt: partial(on_cancel_attempt, executor=executor),
+    }
+
+
+async def on_run_attempt(order: RunAttempt, *, executor: Executor) -> None:
+    """Accept an attempt. Safe to deliver more than once."""
+    await executor.accept(order)
+
+
+async def on_cancel_attempt(order: CancelAttempt, *, executor: Executor) -> None:
+    """Cancel an attempt. Safe to deliver more than once."""
+    await executor.cancel(order)

@@ -1,0 +1,7 @@
+"""The executor's metrics: names, units and meanings."""
+
+from prometheus_client import Counter, Gauge
+
+RUNNING = Gauge("qrt_executor_running", "Attempts accepted and not yet reported.")
+ATTEMPTS = Counter("qrt_executor_attempts", "Attempts reported, by how they ended.", ["end"])
+ISOLATION = Gauge("qrt_executor_isolation", "1 for the isolation level in force.", ["level"])

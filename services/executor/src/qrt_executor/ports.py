@@ -1,0 +1,116 @@
+"""What the executor's use cases need from the world."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from qrt_contracts.values import Artifact, Isolation, Limits, Payload
+from qrt_executor.domain.verdict import Claim, Exit
+
+Stream = Literal["stdout", "stderr"]
+InterimKind = Literal["bytes", "text", "json"]
+
+
+class SandboxUnavailable(Exception):
+    """No sandbox could be had: the zygote is not there. The attempt has not started."""
+
+
+class SandboxStuck(Exception):
+    """Processes of an attempt are still alive after SIGKILL and a pause."""
+
+
+class BundleUnusable(Exception):
+    """The stored bundle is not what the job's record says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a sandbox is told to run."""
+
+    source: bytes
+    input: str
+    backend: str | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a program has said of its end; nothing of it is proven."""
+
+    result: bytes | None = None
+    error: Claim | None = None
+
+
+class Sink(Protocol):
+    """Takes what a program writes and publishes, in the order it is read."""
+
+    def log(self, stream: Stream, data: bytes) -> None:
+        """Take in bytes written to a stream."""
+
+    def interim(self, kind: InterimKind, data: bytes) -> None:
+        """Take in one interim result."""
+
+    def violation(self, detail: str) -> None:
+        """The program has broken the protocol; its event socket is not read any further."""
+
+    async def room(self) -> None:
+        """Return when more can be taken in; until then nothing is read, and the program waits."""
+
+
+class Sandbox(Protocol):
+    """One single-use sandbox with a parked process. Whoever took it closes it."""
+
+    async def start(self, order: Order) -> None:
+        """Hand over the order; the program runs from now on. Raises OSError if the process is gone."""
+
+    async def converse(self, sink: Sink) -> Claims:
+        """Read all that the program sends and writes, until the last of it is dead."""
+
+    async def ended(self) -> Exit | None:
+        """Wait until every process of the attempt is dead; None if nobody can say how it ended."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM to all processes of the attempt."""
+
+    def kill(self) -> None:
+        """Kill all processes of the attempt."""
+
+    async def close(self) -> None:
+        """Kill what is left and free everything the sandbox held. Idempotent."""
+
+    def memory_bytes(self) -> int:
+        """Return what the attempt's processes hold now, shared pages in proportion."""
+
+
+class Sandboxes(Protocol):
+    """Where sandboxes come from."""
+
+    @property
+    def isolation(self) -> Isolation:
+        """The level every sandbox has."""
+
+    @property
+    def ready(self) -> bool:
+        """A sandbox can be had now."""
+
+    async def take(self) -> Sandbox:
+        """Return a parked sandbox. Raises SandboxUnavailable."""
+
+    async def replace_parent(self, sandbox: Sandbox) -> None:
+        """Kill everything that shares the sandbox's parent, which did not answer to SIGKILL."""
+
+
+class Bundles(Protocol):
+    """Program sources by digest."""
+
+    async def source(self, bundle: Artifact) -> bytes:
+        """Return the bundle's bytes. Raises BundleUnusable, or a passing fault of the store."""
+
+
+class Payloads(Protocol):
+    """Large inputs and results; the chassis' ArtifactStore."""
+
+    async def wrap(self, text: str) -> Payload:
+        """Return a payload that holds `text`, storing it apart if it is large."""
+
+    async def unwrap(self, payload: Payload, *, limit: int) -> str:
+        """Return the text of a payload. Raises TooLarge past `limit` bytes, NotFound."""

@@ -1,0 +1,1 @@
+"""Use cases: take orders, run attempts, say how things stand."""

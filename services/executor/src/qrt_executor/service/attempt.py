@@ -1,0 +1,160 @@
+"""One attempt, from its order to the evidence of its end."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+
+from qrt_contracts.endings import Ending
+from qrt_executor.domain.verdict import Claim, Evidence, Exit, Stop, StopCause
+from qrt_executor.ports import Claims, Order, Sandbox, Sandboxes, SandboxStuck
+from qrt_executor.service.outputs import Outputs
+
+_WATCH_SECONDS = 0.050
+_DEATH_SECONDS = 3.0
+_DRAIN_SECONDS = 5.0
+_LARGE_RESULT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is known when an attempt is over and every process of it is dead."""
+
+    evidence: Evidence
+    wall_seconds: float
+    peak_memory_bytes: int | None
+
+
+class Attempt:
+    """Runs one order in one sandbox. `stop` may be called at any time, from anywhere in the loop."""
+
+    def __init__(self, *, grace: timedelta) -> None:
+        self._grace = grace
+        self._stop: Stop | None = None
+        self._stopping = asyncio.Event()
+        self._peak = 0
+
+    def stop(self, stop: Stop) -> None:
+        """End the attempt; the first reason counts."""
+        if self._stop is None:
+            self._stop = stop
+            self._stopping.set()
+
+    async def run(self, order: Order, *, sandboxes: Sandboxes, outputs: Outputs) -> Outcome:
+        """Run the order and return once every process of it is dead and all it wrote is taken in.
+
+        Raises:
+            SandboxUnavailable: there was none; nothing has run.
+            SandboxStuck: its processes cannot be killed.
+        """
+        sandbox = await sandboxes.take()
+        try:
+            return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs)
+        finally:
+            await sandbox.close()
+
+    async def _run_in(
+        self, sandbox: Sandbox, order: Order, *, sandboxes: Sandboxes, outputs: Outputs
+    ) -> Outcome:
+        started = time.monotonic()
+        talk = asyncio.ensure_future(sandbox.converse(outputs))
+        watch = asyncio.ensure_future(self._watch_memory(sandbox, order.limits.memory_bytes))
+        try:
+            # Its death shows elsewhere; a program may also end before it has read all of its order.
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(order.limits.wall_seconds):
+                    await sandbox.start(order)
+            exit_ = await self._until_dead(sandbox, order, sandboxes)
+            wall = time.monotonic() - started
+            claims = await _drained(talk)
+        finally:
+            talk.cancel()
+            watch.cancel()
+            await asyncio.gather(talk, watch, return_exceptions=True)
+        evidence = await self._evidence(claims, exit_)
+        return Outcome(evidence=evidence, wall_seconds=wall, peak_memory_bytes=self._peak or None)
+
+    async def _until_dead(self, sandbox: Sandbox, order: Order, sandboxes: Sandboxes) -> Exit | None:
+        dead = asyncio.ensure_future(sandbox.ended())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        wall = order.limits.wall_seconds
+        try:
+            await asyncio.wait({dead, stopping}, timeout=wall, return_when=asyncio.FIRST_COMPLETED)
+            if not dead.done():
+                self.stop(_over_time(wall))
+                await self._bring_down(sandbox, dead, sandboxes)
+            return await dead
+        finally:
+            dead.cancel()
+            stopping.cancel()
+            await asyncio.gather(dead, stopping, return_exceptions=True)
+
+    async def _bring_down(
+        self, sandbox: Sandbox, dead: "asyncio.Future[Exit | None]", sandboxes: Sandboxes
+    ) -> None:
+        """SIGTERM, a grace, SIGKILL; then the parent of the sandbox, with all that hangs on it."""
+        if self._stop is not None and self._stop.cause is not StopCause.VIOLATION:
+            sandbox.terminate()
+            if await _done(dead, self._grace.total_seconds()):
+                return
+        sandbox.kill()
+        if await _done(dead, _DEATH_SECONDS):
+            return
+        await sandboxes.replace_parent(sandbox)
+        if not await _done(dead, _DEATH_SECONDS):
+            raise SandboxStuck("its processes are still there after SIGKILL")
+
+    async def _watch_memory(self, sandbox: Sandbox, limit: int) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            held = sandbox.memory_bytes()
+            self._peak = max(self._peak, held)
+            if held > limit:
+                detail = f"its processes held {held} bytes of memory; the limit is {limit} bytes"
+                self.stop(Stop(cause=StopCause.LIMIT, ending=Ending.MEMORY_LIMIT, detail=detail))
+                sandbox.kill()
+                return
+
+    async def _evidence(self, claims: Claims, exit_: Exit | None) -> Evidence:
+        result, error = None, claims.error
+        if claims.result is not None and self._stop is None:
+            try:
+                result = await _accepted(claims.result)
+            except ValueError as exc:
+                detail = f"what it sent as its result is not JSON: {exc}"
+                error = Claim(code=Ending.INVALID_RESULT, detail=detail, traceback=None)
+        return Evidence(stop=self._stop, result=result, claim=error, exit=exit_)
+
+
+def _over_time(seconds: float) -> Stop:
+    detail = f"it ran for more than {seconds:g} seconds"
+    return Stop(cause=StopCause.LIMIT, ending=Ending.TIME_LIMIT, detail=detail)
+
+
+async def _done(future: "asyncio.Future[Exit | None]", seconds: float) -> bool:
+    await asyncio.wait({future}, timeout=seconds)
+    return future.done()
+
+
+async def _drained(talk: "asyncio.Future[Claims]") -> Claims:
+    """Return what the program said; its pipes end with its last process, so this does not wait long."""
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            return await asyncio.shield(talk)
+    except TimeoutError:
+        return Claims()
+
+
+async def _accepted(result: bytes) -> str:
+    """Return the result's text. Raises ValueError unless it is strict JSON in UTF-8."""
+    if len(result) > _LARGE_RESULT:
+        return await asyncio.to_thread(_parsed, result)
+    return _parsed(result)
+
+
+def _parsed(result: bytes) -> str:
+    orjson.loads(result)
+    return result.decode()

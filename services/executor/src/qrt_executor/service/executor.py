@@ -1,0 +1,291 @@
+"""Accepts attempts into slots, runs them, reports their ends, says how things stand."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from qrt_chassis.backoff import Backoff
+from qrt_chassis.bus.port import Bus
+from qrt_chassis.logging import bind
+from qrt_chassis.passing import is_passing
+from qrt_chassis.tasks import Tasks
+from qrt_contracts.endings import Ending, ended
+from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, RunAttempt, RunningAttempt
+from qrt_contracts.faults import RuntimeFault
+from qrt_contracts.values import LimitOverrides, Payload, Usage
+from qrt_executor import metrics
+from qrt_executor.domain.limits import within
+from qrt_executor.domain.verdict import Stop, StopCause, Verdict, judge, refused
+from qrt_executor.ports import (
+    Bundles,
+    BundleUnusable,
+    Order,
+    Payloads,
+    Sandboxes,
+    SandboxStuck,
+    SandboxUnavailable,
+)
+from qrt_executor.service.attempt import Attempt, Outcome
+from qrt_executor.service.outputs import Outputs, publish_for_ever
+
+log = logging.getLogger(__name__)
+
+INPUT_BYTES = 256 << 20
+"""The largest input that is fetched for a program."""
+_REFUSALS = 3
+"""How often a job whose sandbox is lost is given back; a program that kills sandboxes is the cause then."""
+_REMEMBERED = 1024
+
+Clock = Callable[[], datetime]
+Key = tuple[str, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this executor is: its name, and which life of it this is."""
+
+    name: str
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How much and how long."""
+
+    slots: int
+    ceilings: LimitOverrides
+    grace: timedelta
+    """Between SIGTERM and SIGKILL."""
+    drain: timedelta
+    """How long running attempts may take to end when the executor stops."""
+
+
+class Executor:
+    """The executor's use cases. Attempts run as its own tasks; `close` ends them."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        policy: Policy,
+        bus: Bus,
+        sandboxes: Sandboxes,
+        bundles: Bundles,
+        payloads: Payloads,
+        clock: Clock,
+    ) -> None:
+        self._identity = identity
+        self._policy = policy
+        self._bus = bus
+        self._sandboxes = sandboxes
+        self._bundles = bundles
+        self._payloads = payloads
+        self._clock = clock
+        self._running: dict[Key, Attempt] = {}
+        self._tasks = Tasks("attempts")
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+        self._lost: OrderedDict[str, int] = OrderedDict()
+        self.changed = asyncio.Event()
+        """Set whenever a heartbeat would say something new."""
+
+    # --- orders -------------------------------------------------------------------------------
+
+    async def accept(self, order: RunAttempt) -> None:
+        """Start an attempt, or report it refused. One that runs already is left alone."""
+        key = (order.job_id, order.attempt)
+        if key in self._running:
+            return
+        reason = self._why_not()
+        if reason is not None:
+            await publish_for_ever(self._bus, self._report(order, refused(reason), started=self._clock()))
+            return
+        attempt = Attempt(grace=self._policy.grace)
+        self._running[key] = attempt
+        self._idle.clear()
+        self._told()
+        self._tasks.start(self._carry_out(order, attempt), name=f"{order.job_id}/{order.attempt}")
+
+    async def cancel(self, order: CancelAttempt) -> None:
+        """End an attempt; nothing happens if it does not run here."""
+        attempt = self._running.get((order.job_id, order.attempt))
+        if attempt is not None:
+            attempt.stop(Stop(cause=StopCause.CANCELLED, detail="it was cancelled while it ran"))
+
+    def _why_not(self) -> str | None:
+        if self._draining:
+            return "the executor is stopping"
+        if not self._sandboxes.ready:
+            return "the executor has no sandbox ready"
+        if len(self._running) >= self._policy.slots:
+            return "the executor has no free slot"
+        return None
+
+    # --- one attempt --------------------------------------------------------------------------
+
+    async def _carry_out(self, order: RunAttempt, attempt: Attempt) -> None:
+        with bind(job_id=order.job_id, attempt=order.attempt):
+            try:
+                finished = await self._finish(order, attempt)
+                await publish_for_ever(self._bus, finished)
+                metrics.ATTEMPTS.labels(finished.end).inc()
+            finally:
+                self._running.pop((order.job_id, order.attempt), None)
+                if not self._running:
+                    self._idle.set()
+                self._told()
+
+    async def _finish(self, order: RunAttempt, attempt: Attempt) -> AttemptFinished:
+        started = self._clock()
+        outputs = Outputs(
+            job_id=order.job_id,
+            attempt=order.attempt,
+            limits=within(order.run.limits, self._policy.ceilings),
+            bus=self._bus,
+            clock=self._clock,
+            stop=attempt.stop,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(outputs.publish_all())
+            verdict, outcome = await self._outcome(order, attempt, outputs)
+            outputs.close()
+        result = None if verdict.result is None else await self._wrapped(verdict.result)
+        return self._report(
+            order, verdict, started=started, outcome=outcome, result=result, last_output=outputs.last_number
+        )
+
+    async def _outcome(
+        self, order: RunAttempt, attempt: Attempt, outputs: Outputs
+    ) -> tuple[Verdict, Outcome | None]:
+        """Run the attempt and judge it; whatever goes wrong on our side ends as a verdict too."""
+        try:
+            wanted = await self._order(order)
+            outcome = await attempt.run(wanted, sandboxes=self._sandboxes, outputs=outputs)
+        except SandboxUnavailable as exc:
+            return refused(str(exc)), None
+        except (SandboxStuck, BundleUnusable, RuntimeFault) as exc:
+            log.warning("the attempt could not be carried out: %s", exc)
+            return _fault(str(exc)), None
+        except Exception:  # the runner of attempts: each must end in a report
+            log.exception("the attempt failed on the executor's side")
+            return _fault("the executor failed; its log has the details"), None
+        verdict = judge(outcome.evidence)
+        if outcome.evidence.exit is None and outcome.evidence.stop is None:
+            verdict = self._sandbox_lost(order.job_id, verdict)
+        return verdict, outcome
+
+    async def _order(self, order: RunAttempt) -> Order:
+        return Order(
+            source=await _patiently(lambda: self._bundles.source(order.run.bundle)),
+            input=await _patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
+            backend=order.run.backend,
+            limits=within(order.run.limits, self._policy.ceilings),
+        )
+
+    async def _wrapped(self, result: str) -> Payload:
+        return await _patiently(lambda: self._payloads.wrap(result))
+
+    def _sandbox_lost(self, job_id: str, verdict: Verdict) -> Verdict:
+        times = self._lost.pop(job_id, 0) + 1
+        self._lost[job_id] = times
+        while len(self._lost) > _REMEMBERED:
+            self._lost.popitem(last=False)
+        if times <= _REFUSALS:
+            return verdict
+        return _fault(f"its sandbox was lost {times} times in a row; the program seems to be the cause")
+
+    def _report(
+        self,
+        order: RunAttempt,
+        verdict: Verdict,
+        *,
+        started: datetime,
+        outcome: Outcome | None = None,
+        result: Payload | None = None,
+        last_output: int = 0,
+    ) -> AttemptFinished:
+        return AttemptFinished(
+            job_id=order.job_id,
+            attempt=order.attempt,
+            executor=self._identity.name,
+            incarnation=self._identity.incarnation,
+            end=verdict.end,
+            result=result,
+            problem=verdict.problem,
+            last_output=last_output,
+            started_at=started,
+            ended_at=self._clock(),
+            isolation=self._sandboxes.isolation,
+            usage=None if outcome is None else _usage(outcome),
+        )
+
+    # --- how things stand ---------------------------------------------------------------------
+
+    def _told(self) -> None:
+        metrics.RUNNING.set(len(self._running))
+        self.changed.set()
+
+    def heartbeat(self, *, leaving: bool = False) -> Heartbeat:
+        """Return what there is to say now."""
+        working = self._sandboxes.ready and not self._draining
+        return Heartbeat(
+            executor=self._identity.name,
+            incarnation=self._identity.incarnation,
+            slots=self._policy.slots if working else 0,
+            running=tuple(RunningAttempt(job_id=job, attempt=number) for job, number in self._running),
+            isolation=self._sandboxes.isolation,
+            draining=self._draining,
+            leaving=leaving,
+        )
+
+    async def drain(self) -> None:
+        """Take no new work; let what runs end, or give it back to the queue when time is up."""
+        self._draining = True
+        self.changed.set()
+        try:
+            async with asyncio.timeout(self._policy.drain.total_seconds()):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("%d attempts still run; giving them back to the queue", len(self._running))
+            for attempt in self._running.values():
+                attempt.stop(Stop(cause=StopCause.DRAINED, detail="the executor stopped before it had ended"))
+            await self._idle.wait()
+
+    async def close(self) -> None:
+        """End what still runs, unreported: its lease tells the scheduler."""
+        await self._tasks.close()
+
+
+async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Call until the artifact store answers, for as long as it is away."""
+    backoff = Backoff(first=0.1, longest=2.0)
+    while True:
+        try:
+            return await call()
+        except Exception as exc:
+            if not is_passing(exc):
+                raise
+            log.warning("the artifact store does not answer yet: %s", exc)
+        await asyncio.sleep(backoff.next())
+
+
+def _fault(detail: str) -> Verdict:
+    return Verdict(end="failed", problem=ended(Ending.EXECUTOR_FAULT, detail, retryable=True))
+
+
+def _usage(outcome: Outcome) -> Usage:
+    exit_ = outcome.evidence.exit
+    peaks = [outcome.peak_memory_bytes, None if exit_ is None else exit_.peak_memory_bytes]
+    return Usage(
+        wall_seconds=outcome.wall_seconds,
+        cpu_seconds=None if exit_ is None else exit_.cpu_seconds,
+        peak_memory_bytes=max((peak for peak in peaks if peak is not None), default=None),
+        exit_code=None if exit_ is None else exit_.exit_code,
+        signal=None if exit_ is None else exit_.signal,
+    )

@@ -1,0 +1,57 @@
+"""Everything the executor reads from its environment (`QRT_EXECUTOR_*`)."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+
+from qrt_chassis.settings import HealthSettings, ServiceSettings, Settings
+from qrt_contracts.values import Isolation
+
+PREFIX = "QRT_EXECUTOR_"
+
+
+class CeilingSettings(Settings):
+    """The most a program may ask for, whatever its own limits say; not set is no ceiling."""
+
+    wall_seconds: float | None = Field(default=None, gt=0)
+    cpu_seconds: float | None = Field(default=None, gt=0)
+    memory_bytes: int | None = Field(default=None, ge=64 << 20)
+    processes: int | None = Field(default=None, ge=1)
+    open_files: int | None = Field(default=None, ge=32)
+    file_bytes: int | None = Field(default=None, ge=1 << 20)
+    disk_bytes: int | None = Field(default=None, ge=1 << 20)
+    log_bytes: int | None = Field(default=None, ge=1024)
+    interim_bytes: int | None = Field(default=None, ge=1024)
+    interim_count: int | None = Field(default=None, ge=1)
+    message_bytes: int | None = Field(default=None, ge=1024)
+    result_bytes: int | None = Field(default=None, ge=1024)
+
+
+class ExecutorSettings(ServiceSettings):
+    """Settings of one executor."""
+
+    health: HealthSettings = HealthSettings(port=8103)
+    name: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$")
+    """Stable over restarts; unique among running executors."""
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    """Attempts that run at once."""
+    program_python: Path
+    """The interpreter of the environment that programs run in; never the executor's own."""
+    isolation: Isolation = Isolation.JAIL
+    """The weakest level at which work is taken: below it the executor refuses all."""
+    unsafe_process: bool = False
+    """Where no isolation works, run programs as plain processes: only for programs you trust."""
+    scratch: Path = Path(tempfile.gettempdir())
+    """Holds temporary directories, at the levels that need any."""
+    service_uid: int = Field(default=61000, ge=1)
+    """Uid and gid of zygotes and programs when the executor is started as root."""
+    heartbeat_seconds: float = Field(default=2.0, ge=0.1)
+    grace_seconds: float = Field(default=5.0, ge=0)
+    """Between SIGTERM and SIGKILL of an attempt that must end."""
+    drain_seconds: float = Field(default=20.0, ge=0)
+    """How long running attempts may take to end when the executor is told to stop."""
+    bundle_cache_bytes: int = Field(default=256 << 20, ge=0)
+    ceiling: CeilingSettings = CeilingSettings()
