@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -83,7 +83,7 @@ class StandInJob:
             self.result = namespace["run"](None, self, self.input)
         except _Stopped:
             status, problem = JobState.CANCELLED, ended(Ending.CANCELLED, "on request")
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  # whatever a program raises is its end
             trace = f"{self.program.source}\n{traceback.format_exc()}"
             status = JobState.FAILED
             problem = ended(Ending.PROGRAM_ERROR, f"{type(exc).__name__}: {exc}", traceback=trace)
@@ -315,7 +315,7 @@ class Served(AbstractContextManager["Served"]):
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self.url = ""
 
-    def __enter__(self) -> "Served":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(20), "the stand-in did not start"
         return self

@@ -9,7 +9,7 @@ import httpx
 
 from quafu_runtime._account import Account
 from quafu_runtime._client import LIMITS, NOT_SENT, content_headers, headers_of, is_loopback, timeout_of
-from quafu_runtime._patience import ACQUAINTED, FIRST_CONTACT, Sending
+from quafu_runtime._patience import FIRST_CONTACT, Sending
 from quafu_runtime._wire import Call, Reply, Request
 
 T = TypeVar("T")
@@ -57,8 +57,8 @@ class AsyncClient:
                 sent = not isinstance(exc, NOT_SENT)
                 pause = sending.failed(exc, sent=sent, now=self._clock())
             else:
-                self._patience = ACQUAINTED
                 pause = sending.answered(reply, now=self._clock())
+                self._patience = sending.patience
                 if pause is None:
                     return call.parse(reply)
             await self._sleep(pause)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from quafu_runtime._account import Account
-from quafu_runtime._patience import ACQUAINTED, FIRST_CONTACT, Sending
+from quafu_runtime._patience import FIRST_CONTACT, Sending
 from quafu_runtime._wire import Call, Reply, Request
 
 T = TypeVar("T")
@@ -105,8 +105,8 @@ class Client:
                 sent = not isinstance(exc, NOT_SENT)
                 pause = sending.failed(exc, sent=sent, now=self._clock())
             else:
-                self._patience = ACQUAINTED
                 pause = sending.answered(reply, now=self._clock())
+                self._patience = sending.patience
                 if pause is None:
                     return call.parse(reply)
             self._sleep(pause)

@@ -39,7 +39,8 @@ class Sending:
 
     def __init__(self, request: Request, patience: Patience, *, now: float) -> None:
         self._request = request
-        self._patience = patience
+        self.patience = patience
+        """What the next request begins with."""
         self._started = now
         self._tries = 0
 
@@ -59,6 +60,7 @@ class Sending:
 
     def answered(self, reply: Reply, *, now: float) -> float | None:
         """Return the pause before the next try, None if this reply is the one to read."""
+        self.patience = ACQUAINTED
         if reply.status != 429 and reply.status < 500:
             return None
         problem = problem_of(reply)
@@ -68,8 +70,8 @@ class Sending:
         pause = self._pause(now)
         if pause is None:
             return None
-        return max(pause, min(problem.retry_after_seconds or 0, self._patience.longest_pause_seconds))
+        return max(pause, min(problem.retry_after_seconds or 0, self.patience.longest_pause_seconds))
 
     def _pause(self, now: float) -> float | None:
         self._tries += 1
-        return self._patience.pause(self._tries, elapsed=now - self._started)
+        return self.patience.pause(self._tries, elapsed=now - self._started)
