@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -79,7 +80,7 @@ async def measure(url: str) -> dict[str, dict[str, object]]:
             (await client.post("/v1/programs", json=body)).raise_for_status()
             for _ in range(5):
                 await finish(client, name)
-            times = [await timed(lambda: finish(client, name)) for _ in range(LATENCY_RUNS)]
+            times = [await timed(partial(finish, client, name)) for _ in range(LATENCY_RUNS)]
             figures["latency_ms"][name] = {"p50": percentile(times, 0.5), "p95": percentile(times, 0.95)}
             figures["jobs_per_s"][name] = round(await throughput(client, name), 1)
     return figures
@@ -89,9 +90,16 @@ async def main() -> None:
     """Start everything, measure, print."""
     with tempfile.TemporaryDirectory(prefix="qrt-bench-") as directory:
         path = Path(directory)
-        async with RabbitNode.running(path / "rabbit") as rabbit, MongoServer.running(path / "mongo") as mongo:
+        (path / "rabbit").mkdir()
+        rabbit, mongo = RabbitNode(path / "rabbit"), MongoServer(path / "mongo")
+        try:
+            rabbit.start()
+            mongo.start()
             async with four_services(path, rabbit.url, mongo.url) as whole:
                 figures = await measure(whole.url)
+        finally:
+            rabbit.remove()
+            mongo.remove()
     print(f"{'program':<10}{'p50 ms':>10}{'p95 ms':>10}{'jobs/s':>10}")
     for name in PROGRAMS:
         latency = figures["latency_ms"][name]

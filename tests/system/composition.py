@@ -4,29 +4,24 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from tests.support.processes import free_port
 from tests.support.waiting import wait_until
 
-TOKEN = "testapitoken"
-OTHER_TOKEN = "othertoken"
+TOKEN = "alices-token"
+OTHER_TOKEN = "bobs-token"
+NOTEBOOK_TOKEN = "testapitoken"
+"""The seed notebook's token; its account has no other programs."""
 ROOT = Path(__file__).parents[2]
 PROGRAM_PYTHON = ROOT / ".venv" / "programs" / "bin" / "python"
 SERVICES = ("registry", "scheduler", "executor", "gateway")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -76,12 +71,12 @@ class Composition:
     url: str
     processes: dict[str, Process] = field(default_factory=dict)
 
-    async def ready(self, within: float = 60) -> None:
+    async def ready(self, within: float = 60, *, token: str = TOKEN) -> None:
         async def answers() -> bool:
             with contextlib.suppress(httpx.HTTPError):
                 async with httpx.AsyncClient(timeout=5) as client:
                     reply = await client.get(
-                        f"{self.url}/v1/jobs", headers={"Authorization": f"Bearer {TOKEN}"}
+                        f"{self.url}/v1/jobs", headers={"Authorization": f"Bearer {token}"}
                     )
                     return reply.status_code == 200
             return False
@@ -94,7 +89,13 @@ def _clean_environ() -> dict[str, str]:
 
 
 def service_process(
-    name: str, directory: Path, rabbit: str, mongo: str, *, replica: int = 1, **settings: str
+    name: str,
+    directory: Path,
+    rabbit: str,
+    mongo: str,
+    *,
+    replica: int = 1,
+    settings: Mapping[str, str] | None = None,
 ) -> Process:
     """Return one service's process, not yet started."""
     prefix = f"QRT_{name.upper()}_"
@@ -110,8 +111,8 @@ def service_process(
             f"{prefix}NAME": f"executor-{replica}",
         }
     if name == "gateway":
-        environ[f"{prefix}BOOTSTRAP_TOKENS"] = f"alice={TOKEN},bob={OTHER_TOKEN}"
-    environ |= {prefix + key.upper(): value for key, value in settings.items()}
+        environ[f"{prefix}BOOTSTRAP_TOKENS"] = f"alice={TOKEN},bob={OTHER_TOKEN},notebook={NOTEBOOK_TOKEN}"
+    environ |= {prefix + key.upper(): value for key, value in (settings or {}).items()}
     return Process(
         name,
         [sys.executable, "-m", f"qrt_{name}"],
@@ -122,31 +123,36 @@ def service_process(
 
 @asynccontextmanager
 async def four_services(
-    directory: Path, rabbit: str, mongo: str, order: tuple[str, ...] = SERVICES, **executor: str
+    directory: Path, rabbit: str, mongo: str, order: tuple[str, ...] = SERVICES, *, wait: bool = True
 ) -> AsyncIterator[Composition]:
     """Run the four services as separate processes, started in `order`."""
     port = free_port()
     whole = Composition(f"http://127.0.0.1:{port}")
-    extra = {"gateway": {"port": str(port)}, "executor": executor}
+    extra = {"gateway": {"port": str(port)}}
     try:
         for name in order:
-            process = service_process(name, directory, rabbit, mongo, **extra.get(name, {}))
+            process = service_process(name, directory, rabbit, mongo, settings=extra.get(name))
             whole.processes[name] = process
             await process.start()
-        await whole.ready()
+        if wait:
+            await whole.ready()
         yield whole
     finally:
         await asyncio.gather(*(each.stop() for each in whole.processes.values() if each.process))
 
 
-@asynccontextmanager
-async def standalone(directory: Path) -> AsyncIterator[Composition]:
-    """Run the single-process composition on a data directory."""
-    port = free_port()
+def _with_token(directory: Path, token: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     token_file = directory / "token"
     if not token_file.exists():
-        token_file.write_text(TOKEN)
+        token_file.write_text(token)
+
+
+@asynccontextmanager
+async def standalone(directory: Path, *, token: str = TOKEN) -> AsyncIterator[Composition]:
+    """Run the single-process composition on a data directory."""
+    port = free_port()
+    _with_token(directory, token)
     process = Process(
         "standalone",
         [
@@ -159,7 +165,7 @@ async def standalone(directory: Path) -> AsyncIterator[Composition]:
     whole = Composition(f"http://127.0.0.1:{port}", {"standalone": process})
     try:
         await process.start()
-        await whole.ready()
+        await whole.ready(token=token)
         yield whole
     finally:
         await process.stop()

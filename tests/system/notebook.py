@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from clients.account import Account
 from job.job import Job
-from quafu_runtime_service import RuntimeService
-
 from quafu_runtime import JobStatus, errors
+from quafu_runtime_service import RuntimeService
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -176,7 +176,7 @@ class Notebook:
 
 
 def run_notebook(url: str, workdir: Path, *, simulator: bool = True) -> str:
-    """Run every cell against the runtime at `url`, which must know the token `testapitoken` and no program of it.
+    """Run every cell against a runtime whose account of the token `testapitoken` has no programs yet.
 
     Args:
         url: the gateway's address.

@@ -1,0 +1,43 @@
+"""Both compositions, started once for all tests that do not harm them."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.support.mongo import MongoServer
+from tests.support.rabbit import RabbitNode
+from tests.system.client import Api
+from tests.system.composition import OTHER_TOKEN, TOKEN, Composition, four_services, standalone
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["services", "standalone"])
+async def composition(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    rabbit_node: RabbitNode,
+    mongo_server: MongoServer,
+) -> AsyncIterator[Composition]:
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "standalone":
+        async with standalone(directory / "data") as whole:
+            yield whole
+    else:
+        async with four_services(directory, rabbit_node.url, mongo_server.url) as whole:
+            yield whole
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def api(composition: Composition) -> AsyncIterator[Api]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=composition.url, headers=headers, timeout=90) as client:
+        yield Api(client)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def other(composition: Composition) -> AsyncIterator[Api]:
+    """Somebody else."""
+    headers = {"Authorization": f"Bearer {OTHER_TOKEN}"}
+    async with httpx.AsyncClient(base_url=composition.url, headers=headers, timeout=90) as client:
+        yield Api(client)
