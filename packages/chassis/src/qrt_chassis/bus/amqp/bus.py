@@ -1,40 +1,121 @@
 """The bus on RabbitMQ."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from qrt_chassis.bus.port import CommandHandlers, Handlers, Subscribed, Subscription
+from qrt_chassis import metrics
+from qrt_chassis.backoff import Backoff
+from qrt_chassis.bus.amqp.delivered import AmqpDelivery
+from qrt_chassis.bus.amqp.driver import ConnectionLost, NoQueue, Refused
+from qrt_chassis.bus.amqp.session import REPLIES, Address
+from qrt_chassis.bus.amqp.sessions import Sessions
+from qrt_chassis.bus.amqp.subscribed import AmqpSubscribed
+from qrt_chassis.bus.answers import Answerer, measured, read_answer
+from qrt_chassis.bus.delivery import Policy, expired, settle
+from qrt_chassis.bus.port import CommandHandlers, Handlers, Subscribed, Subscription, Undeliverable
+from qrt_chassis.bus.wire import Envelope, seal
 from qrt_chassis.settings import BusSettings
+from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Command, Message, Value
 
 R = TypeVar("R", bound=Value)
+
+_PING_SECONDS = 5.0
 
 
 class AmqpBus:
     """The bus on RabbitMQ. See `port.Bus` for what its methods promise."""
 
     def __init__(self, settings: BusSettings, *, name: str) -> None:
-        self._settings = settings
         self._name = name
+        self._sessions = Sessions(settings, name=name)
+        self._live: list[AmqpSubscribed] = []
 
     def start(self) -> None:
-        """Begin to connect, in the background."""
-        raise NotImplementedError
+        """Begin to connect, in the background; call once, inside a running loop."""
+        self._sessions.start()
 
     async def publish(
         self, message: Message, *, mandatory: bool = False, deadline: timedelta = timedelta(seconds=30)
     ) -> None:
-        """Hand a message to the broker."""
-        raise NotImplementedError
+        """Hand a message to the broker; waits for a connection, and sends again what was not confirmed."""
+        schema, seconds = message.schema_name, deadline.total_seconds()
+        address = Address(
+            exchange=message.exchange,
+            key=message.routing_key(),
+            mandatory=mandatory,
+            confirmed=mandatory or message.must_arrive,
+            persistent=message.must_arrive,
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                with metrics.PUBLISH_SECONDS.labels(schema).time():
+                    await self._send(seal(message), address)
+        except TimeoutError:
+            raise Unavailable(f"the broker did not take {schema} within {seconds:g} s") from None
+        except NoQueue:
+            raise Undeliverable(f"nobody takes {schema} for {address.key}") from None
+        metrics.PUBLISHED.labels(schema).inc()
+
+    async def _send(self, envelope: Envelope, address: Address) -> None:
+        backoff = Backoff(first=0.02, longest=1.0)
+        while True:
+            session = await self._sessions.restored()
+            try:
+                await session.publish(envelope, address)
+            except (ConnectionLost, Refused):
+                metrics.PUBLISH_RETRIES.labels(envelope.schema).inc()
+                await asyncio.sleep(backoff.next())
+            else:
+                return
 
     async def request(self, command: Command[R], *, deadline: timedelta = timedelta(seconds=10)) -> R:
         """Send a command and wait for its answer."""
-        raise NotImplementedError
+        seconds = deadline.total_seconds()
+        with measured(command.schema_name):
+            try:
+                async with asyncio.timeout(seconds) as limit:
+                    answer = await self._ask(command, until=limit.when() or 0.0)
+            except TimeoutError:
+                raise Unavailable(f"the {command.service} did not answer within {seconds:g} s") from None
+            except (ConnectionLost, Refused) as error:
+                raise Unavailable(f"the answer of the {command.service} was lost: {error}") from None
+            return read_answer(command, answer)
+
+    async def _ask(self, command: Command[R], *, until: float) -> bytes:
+        """Ask once; again only while there is no queue to ask in, so that nothing is done twice."""
+        loop = asyncio.get_running_loop()
+        address = Address(
+            exchange=command.exchange,
+            key=command.routing_key(),
+            mandatory=True,
+            persistent=False,
+            reply_to=REPLIES,
+        )
+        backoff = Backoff(first=0.02, longest=0.5)
+        while True:
+            session = await self._sessions.restored()
+            envelope = seal(command, expires_seconds=max(0.001, until - loop.time()))
+            try:
+                return await session.request(envelope, address)
+            except NoQueue:
+                await asyncio.sleep(backoff.next())
 
     async def serve(self, service: str, handlers: CommandHandlers, *, concurrency: int = 64) -> Subscribed:
-        """Answer the commands sent to `service`."""
-        raise NotImplementedError
+        """Answer the commands sent to `service`; replicas compete."""
+        answerer = Answerer(service, handlers)
+
+        async def answered(delivery: AmqpDelivery, _stopping: asyncio.Event) -> None:
+            if not expired(delivery):
+                await delivery.reply(await answerer.answer(delivery.envelope))
+            await delivery.accept()
+
+        subscription = Subscription(
+            queue=f"{service}.commands", concurrency=concurrency, prefetch=concurrency
+        )
+        return await self._consume(subscription, answered, commands=True, on_restored=None)
 
     async def subscribe(
         self,
@@ -43,13 +124,47 @@ class AmqpBus:
         *,
         on_restored: Callable[[], None] | None = None,
     ) -> Subscribed:
-        """Receive messages."""
-        raise NotImplementedError
+        """Receive messages; returns when the queue exists and is bound, if there is a connection."""
+        policy = Policy.of(handlers, max_deliveries=subscription.max_deliveries)
+
+        async def settled(delivery: AmqpDelivery, stopping: asyncio.Event) -> None:
+            await settle(delivery, policy, stopping=stopping)
+
+        return await self._consume(subscription, settled, commands=False, on_restored=on_restored)
+
+    async def _consume(
+        self,
+        subscription: Subscription,
+        settled: Callable[[AmqpDelivery, asyncio.Event], Awaitable[None]],
+        *,
+        commands: bool,
+        on_restored: Callable[[], None] | None,
+    ) -> Subscribed:
+        subscribed = AmqpSubscribed(
+            subscription,
+            sessions=self._sessions,
+            settle=settled,
+            commands=commands,
+            on_restored=on_restored,
+            gone=self._live.remove,
+            connection_name=self._name,
+        )
+        self._live.append(subscribed)
+        await subscribed.start()
+        return subscribed
 
     async def ping(self) -> None:
-        """Send a message to ourselves."""
-        raise NotImplementedError
+        """Send a message to ourselves; every subscription must be live, too."""
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                session = await self._sessions.restored()
+                await session.ping()
+        except (TimeoutError, ConnectionLost, Refused, NoQueue) as error:
+            raise Unavailable(f"the broker does not answer: {error!r}") from None
+        if down := [each.queue for each in self._live if not each.live]:
+            raise Unavailable(f"not fed: {', '.join(down)}")
 
     async def close(self) -> None:
         """Cancel all subscriptions, then disconnect."""
-        raise NotImplementedError
+        await asyncio.gather(*(each.cancel() for each in list(self._live)))
+        await self._sessions.close()
