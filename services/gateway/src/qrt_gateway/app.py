@@ -1,0 +1,39 @@
+"""The gateway's ASGI application, as a value."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from qrt_contracts.faults import RuntimeFault
+from qrt_gateway.handlers import accounts, jobs, outputs, problems, programs, results, stream
+from qrt_gateway.handlers.envelope import Envelope
+from qrt_gateway.handlers.resource import Parts
+
+
+def build(parts: Parts) -> ASGIApp:
+    """Return the application that serves the native surface."""
+    app = Starlette(
+        routes=[
+            Route("/healthz", _healthz, methods=["GET"]),
+            *programs.routes(parts),
+            *jobs.routes(parts),
+            *results.routes(parts),
+            *outputs.routes(parts),
+            *stream.routes(parts),
+            *accounts.routes(parts),
+        ],
+        exception_handlers={
+            RuntimeFault: problems.on_fault,
+            HTTPException: problems.on_http,
+            Exception: problems.on_error,
+        },
+    )
+    app.router.redirect_slashes = False  # a redirected POST becomes a GET in common clients
+    return Envelope(app)
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("the gateway answers\n")

@@ -1,0 +1,85 @@
+"""The gateway on real adapters."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from qrt_chassis.artifacts import ArtifactStore
+from qrt_chassis.bus.open import open_bus
+from qrt_chassis.bus.port import Bus
+from qrt_chassis.lifecycle import Service
+from qrt_chassis.store import open_store
+from qrt_gateway import app
+from qrt_gateway.adapters.mongo import MongoAccounts
+from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.ports import Clock
+from qrt_gateway.server import HttpServer
+from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.live import Live
+from qrt_gateway.service.watching import Watching
+from qrt_gateway.settings import GatewaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway(Service):
+    """The composed gateway; `address` is where it serves once its loops run."""
+
+    address: tuple[str, int]
+
+    @property
+    def url(self) -> str:
+        """The base of every address of the API."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def compose(
+    settings: GatewaySettings, *, bus: Bus | None = None, clock: Clock = utc_now
+) -> AsyncIterator[Gateway]:
+    """Build one gateway replica; leaving the context releases everything in reverse order.
+
+    Raises:
+        OSError: its address cannot be had.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.mongo))
+        if bus is None:
+            bus = await stack.enter_async_context(open_bus(settings.bus, name="gateway"))
+        live = Live(bus, monotonic=time.monotonic)
+        await stack.enter_async_context(live.subscribed())
+        stored = MongoAccounts(store)
+        accounts = Accounts(stored, clock=clock, monotonic=time.monotonic)
+        parts = Parts(
+            bus=bus,
+            artifacts=ArtifactStore(store),
+            accounts=accounts,
+            watching=Watching(bus, live),
+            max_body_bytes=settings.max_body_bytes,
+        )
+        server = HttpServer(app.build(parts), host=settings.host, port=settings.port)
+        stack.callback(server.close)
+
+        async def http() -> None:
+            await stored.prepare()
+            await accounts.ensure(settings.bootstrap())
+            await server.run()
+
+        async def drain() -> None:
+            live.close()
+            await server.drain()
+
+        yield Gateway(
+            name="gateway",
+            loops={"http": http, "bindings": live.sweep},
+            pings={"bus": bus.ping, "mongo": store.ping},
+            drain=drain,
+            address=server.address,
+        )

@@ -1,0 +1,115 @@
+"""`/v1/jobs`: submit, look, list, cancel, delete."""
+
+import hashlib
+import re
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from qrt_contracts.api import JobList, JobView, SubmitRequest
+from qrt_contracts.commands import CancelJob, DeleteJob, ListJobs, ResolveRun, SubmitJob
+from qrt_contracts.faults import InvalidRequest
+from qrt_contracts.ids import HexId, new_id
+from qrt_contracts.states import JobState
+from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.reading import body_as, id_of, query_as
+from qrt_gateway.handlers.resource import Parts, json, resource
+from qrt_gateway.handlers.texts import canonical, text_of
+
+_KEY = re.compile(r"[ -~]{1,255}")
+
+
+class ListQuery(BaseModel):
+    """`GET /v1/jobs`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    program_id: HexId | None = None
+    status: JobState | None = None
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: HexId | None = None
+
+
+def routes(parts: Parts) -> list[Route]:
+    """Return the routes of jobs."""
+    return [
+        resource(parts, "/v1/jobs", get=list_jobs, post=submit),
+        resource(parts, "/v1/jobs/{id}", get=show, delete=delete),
+        resource(parts, "/v1/jobs/{id}/cancel", post=cancel),
+    ]
+
+
+async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Queue a job: 201 for a new one, 200 for the one an earlier request with the same key made."""
+    key = _idempotency_key(request)
+    wanted = await body_as(request, SubmitRequest, limit=parts.max_body_bytes)
+    payload = await parts.artifacts.wrap(text_of(wanted.input))
+    resolved = await parts.bus.request(_resolve(wanted, caller))
+    command = SubmitJob(
+        caller=caller.name,
+        job_id=new_id(),
+        run=resolved.run,
+        input=payload,
+        priority=wanted.priority,
+        idempotency_key=key,
+        fingerprint=_fingerprint(wanted) if key else None,
+    )
+    reply = await parts.bus.request(command)
+    status = 200 if reply.repeated else 201
+    return json(JobView.of(reply.job), status=status, location=f"/v1/jobs/{reply.job.id}")
+
+
+async def list_jobs(parts: Parts, request: Request, caller: Caller) -> Response:
+    """List the caller's jobs, newest first."""
+    query = query_as(request, ListQuery)
+    page = await parts.bus.request(ListJobs(caller=caller.name, **query.model_dump()))
+    return json(JobList(jobs=tuple(map(JobView.of, page.jobs)), next_cursor=page.next_cursor))
+
+
+async def show(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Show a job."""
+    return json(JobView.of(await parts.watching.job(caller.name, job_id_of(request))))
+
+
+async def cancel(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Ask for a job's end; the answer shows where it stands now."""
+    reply = await parts.bus.request(CancelJob(caller=caller.name, job_id=job_id_of(request)))
+    return json(JobView.of(reply.job))
+
+
+async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Forget an ended job."""
+    await parts.bus.request(DeleteJob(caller=caller.name, job_id=job_id_of(request)))
+    return Response(status_code=204)
+
+
+def job_id_of(request: Request) -> str:
+    """Return the id in a job's path."""
+    return id_of(request.path_params["id"], what="job")
+
+
+def _resolve(wanted: SubmitRequest, caller: Caller) -> ResolveRun:
+    program_id = wanted.program_id
+    if program_id is not None:
+        program_id = id_of(program_id, what="program", field="program_id")
+    return ResolveRun(
+        caller=caller.name, program_id=program_id, name=wanted.program_name, version=wanted.version
+    )
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest(
+            "the header Idempotency-Key must have 1 to 255 printable ASCII characters",
+            field="Idempotency-Key",
+        )
+    return key
+
+
+def _fingerprint(wanted: SubmitRequest) -> str:
+    """Return what two equal submissions share, however their JSON was written."""
+    fields = {name: getattr(wanted, name) for name in SubmitRequest.model_fields}
+    return hashlib.sha256(canonical(fields)).hexdigest()

@@ -1,0 +1,109 @@
+"""`/v1/jobs/{id}/outputs` and `/logs`: what a job has published and written."""
+
+from collections.abc import AsyncIterator
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from qrt_contracts.api import OutputsView
+from qrt_contracts.commands import OutputPage, ReadOutputs
+from qrt_contracts.faults import Unavailable
+from qrt_contracts.states import TERMINAL
+from qrt_contracts.values import OutputKind
+from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.jobs import job_id_of
+from qrt_gateway.handlers.reading import query_as
+from qrt_gateway.handlers.resource import Parts, json, resource
+from qrt_gateway.handlers.streaming import begun
+
+PAGE = 1000
+
+
+class OutputsQuery(BaseModel):
+    """`GET /v1/jobs/{id}/outputs`. No `attempt` is the newest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int = Field(default=0, ge=0)
+    attempt: int | None = Field(default=None, ge=0)
+    kind: OutputKind | None = None
+    limit: int = Field(default=PAGE, ge=1, le=10_000)
+
+
+class LogsQuery(BaseModel):
+    """`GET /v1/jobs/{id}/logs` takes nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def routes(parts: Parts) -> list[Route]:
+    """Return the routes of outputs."""
+    return [
+        resource(parts, "/v1/jobs/{id}/outputs", get=outputs),
+        resource(parts, "/v1/jobs/{id}/logs", get=logs),
+    ]
+
+
+async def outputs(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Return a page of stored outputs."""
+    query, job_id = query_as(request, OutputsQuery), job_id_of(request)
+    attempt = query.attempt
+    if attempt is None:
+        attempt = (await parts.watching.job(caller.name, job_id)).attempt if query.after else 0
+    page = await parts.bus.request(
+        ReadOutputs(
+            caller=caller.name,
+            job_id=job_id,
+            attempt=attempt,
+            after=query.after,
+            kind=query.kind,
+            limit=query.limit,
+        )
+    )
+    return json(
+        OutputsView(
+            job_id=job_id,
+            attempt=page.attempt,
+            status=page.status,
+            outputs=page.outputs,
+            last=page.last,
+            complete=page.complete,
+        )
+    )
+
+
+async def logs(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Return the log of the newest attempt as text: all of it once the job has ended."""
+    query_as(request, LogsQuery)
+    text = await begun(_log(parts, caller.name, job_id_of(request)))
+    return StreamingResponse(text, media_type="text/plain; charset=utf-8")
+
+
+async def _log(parts: Parts, caller: str, job_id: str) -> AsyncIterator[str]:
+    page = await _log_page(parts, caller, job_id, OutputPage(attempt=0, status="QUEUED"))
+    attempt = page.attempt
+    while page.attempt == attempt:
+        yield "".join(each.data for each in page.outputs)
+        if page.complete:
+            return
+        following = await _log_page(parts, caller, job_id, page)
+        if following.last == page.last and not following.complete:
+            if following.status in TERMINAL:
+                raise Unavailable("the end of the log is not stored yet; try again")
+            return
+        page = following
+
+
+async def _log_page(parts: Parts, caller: str, job_id: str, before: OutputPage) -> OutputPage:
+    return await parts.bus.request(
+        ReadOutputs(
+            caller=caller,
+            job_id=job_id,
+            attempt=before.attempt,
+            after=before.last,
+            kind=OutputKind.LOG,
+            limit=PAGE,
+        )
+    )

@@ -1,0 +1,56 @@
+"""A path and what each method does there, behind authentication."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from qrt_chassis.artifacts import ArtifactStore
+from qrt_chassis.bus.port import Bus
+from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.auth import secret_of
+from qrt_gateway.handlers.problems import away
+from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.watching import Watching
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What handlers work with."""
+
+    bus: Bus
+    artifacts: ArtifactStore
+    accounts: Accounts
+    watching: Watching
+    max_body_bytes: int
+
+
+Endpoint = Callable[[Parts, Request, Caller], Awaitable[Response]]
+"""Answers one method of one path for an authenticated caller."""
+
+
+def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
+    """Return the route of `path`; each keyword is a method in lower case."""
+    endpoints = {method.upper(): endpoint for method, endpoint in methods.items()}
+
+    async def dispatch(request: Request) -> Response:
+        endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
+        request.scope["qrt.route"] = path
+        try:
+            caller = await parts.accounts.authenticate(secret_of(request.headers))
+            return await endpoint(parts, request, caller)
+        except Exception as error:
+            if fault := away(error):
+                raise fault from error
+            raise
+
+    return Route(path, dispatch, methods=list(endpoints))
+
+
+def json(view: BaseModel, *, status: int = 200, location: str | None = None) -> Response:
+    """Return a view as the answer."""
+    headers = {"Location": location} if location else None
+    return Response(view.model_dump_json(), status, headers, media_type="application/json")

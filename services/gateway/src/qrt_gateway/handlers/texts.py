@@ -1,0 +1,72 @@
+"""JSON from users, read strictly: nothing is turned into something else on its way to a program."""
+
+import json
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+from qrt_contracts.faults import InvalidRequest
+
+MAX_DEPTH = 254
+"""Arrays and objects inside one another, the outermost counted."""
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+
+
+def parsed(body: bytes) -> Any:
+    """Return what a JSON text says.
+
+    Raises:
+        InvalidRequest: it is no JSON (NaN, infinities, lone surrogates and numbers beyond a double
+            are not), or holds an integer beyond 64 bits, which would lose digits.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"the body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    if _LONG_NUMBER.search(body):
+        _refuse_long_integers(body)
+    return value
+
+
+def text_of(value: Any) -> str:
+    """Return the JSON text of what `parsed` returned.
+
+    Raises:
+        InvalidRequest: it is nested too deeply.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        raise InvalidRequest(f"the input is nested deeper than {MAX_DEPTH} levels", field="input") from None
+
+
+def canonical(value: Any) -> bytes:
+    """Return a JSON text that is equal for equal values, whatever the order of their keys."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _refuse_long_integers(body: bytes) -> None:
+    # orjson reads an integer beyond 64 bits as a double. Digits in strings are no numbers, so the
+    # slower parser, which hands over each integer's text, decides.
+    try:
+        json.loads(body, parse_int=_short_integer)
+    except RecursionError:
+        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+
+
+def _short_integer(digits: str) -> int:
+    if len(digits) > 20 or not _LEAST <= int(digits) <= _MOST:
+        _too_long(digits)
+    return 0
+
+
+def _too_long(digits: str) -> NoReturn:
+    raise InvalidRequest(
+        f"the body holds an integer of {len(digits.lstrip('-'))} digits; integers go from -2^63 to "
+        "2^64 - 1: send a larger one as a string"
+    )

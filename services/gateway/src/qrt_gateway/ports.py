@@ -1,0 +1,31 @@
+"""What the gateway's use cases need from outside."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from qrt_gateway.domain.accounts import Caller, Token
+
+Clock = Callable[[], datetime]
+
+
+class AccountStore(Protocol):
+    """Where accounts and the digests of their tokens are kept."""
+
+    async def add_account(self, account: Caller, *, now: datetime) -> bool:
+        """Store a new account; False if its name is taken."""
+
+    async def account(self, name: str) -> Caller | None:
+        """Return an account."""
+
+    async def add_token(self, token: Token) -> bool:
+        """Store a new token; False if its digest is taken."""
+
+    async def token(self, digest: str) -> Token | None:
+        """Return a token by its digest."""
+
+    async def tokens(self, account: str) -> list[Token]:
+        """Return an account's tokens, oldest first."""
+
+    async def revoke(self, digest: str, *, now: datetime) -> None:
+        """Mark a token as revoked, unless it is already."""

@@ -1,0 +1,119 @@
+"""The HTTP server: uvicorn on a socket of our own, as one of the service's loops."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+from typing_extensions import override
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5
+"""How long answers under way may take once the server stops."""
+PING_SECONDS = 20.0
+"""WebSocket pings: proxies drop what is silent for a minute."""
+KEEP_ALIVE_SECONDS = 75
+MAX_INCOMING_FRAME = 64 << 10
+"""Listeners have nothing to say."""
+
+
+class HttpServer:
+    """Serves an application on one address."""
+
+    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
+        """Bind the address; connections are refused until `run`.
+
+        Raises:
+            OSError: the address cannot be had; the text names it.
+        """
+        self._app = app
+        self._socket = _bound(host, port)
+        self._server: _Server | None = None
+        self._draining = asyncio.Event()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as bound."""
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    async def run(self) -> None:
+        """Serve until cancelled; after `drain`, only wait."""
+        listener = self._socket.dup()
+        self._server = _Server(
+            uvicorn.Config(
+                self._app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                proxy_headers=False,
+                ws="websockets-sansio",
+                ws_max_size=MAX_INCOMING_FRAME,
+                ws_ping_interval=PING_SECONDS,
+                ws_ping_timeout=PING_SECONDS,
+                ws_per_message_deflate=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        log.info("serving on http://%s:%d", *self.address)
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            listener.close()
+        if self._draining.is_set():
+            await asyncio.Event().wait()
+
+    async def drain(self) -> None:
+        """Take no new connection, and return when those there were have been answered."""
+        self._draining.set()
+        if self._server is not None:
+            self._server.should_exit = True
+            await self._server.ended.wait()
+
+    def close(self) -> None:
+        """Give the address back."""
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process it is a part of, and says when it has ended."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    @override
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().serve(sockets)
+        except asyncio.CancelledError:
+            self.force_exit = True
+            if self.started:
+                await self.shutdown(sockets)
+            raise
+        finally:
+            self.ended.set()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno, f"cannot serve on {host}:{port}: {error.strerror}") from None
+    made.setblocking(False)
+    return made

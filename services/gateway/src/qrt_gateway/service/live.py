@@ -1,0 +1,166 @@
+"""Live news of jobs: one transient queue per gateway process, bound to a job while somebody listens."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from qrt_chassis.bus.port import Bus, Subscribed, Subscription
+from qrt_chassis.passing import is_passing
+from qrt_contracts.api import OutputsFrame
+from qrt_contracts.events import JobChanged, JobOutput
+from qrt_contracts.faults import Unavailable
+from qrt_contracts.ids import new_id
+from qrt_contracts.message import Exchange
+from qrt_gateway import metrics
+from qrt_gateway.service.frames import LiveFrame
+from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 5.0
+"""How long a binding stays after its last listener: the next one often follows at once."""
+SWEEP_SECONDS = 1.0
+BIND_SECONDS = 10.0
+QUEUE_LENGTH = 20_000
+"""Messages that wait at the broker for this process; beyond it the oldest are dropped, and numbers tell."""
+
+
+def state_topic(job_id: str) -> str:
+    """Return the routing key of a job's changes of state."""
+    return f"job.{job_id}.state"
+
+
+def output_topic(job_id: str) -> str:
+    """Return the routing key of a job's outputs."""
+    return f"job.{job_id}.output"
+
+
+class _Topic:
+    def __init__(self) -> None:
+        self.listeners: set[Mailbox] = set()
+        self.lock = asyncio.Lock()
+        self.bound = False
+        self.idle_since = 0.0
+
+
+class Live:
+    """Hands each message of the gateway's queue to those who listen to its job."""
+
+    def __init__(self, bus: Bus, *, monotonic: Callable[[], float]) -> None:
+        self._bus = bus
+        self._monotonic = monotonic
+        self._topics: dict[str, _Topic] = {}
+        self._subscribed: Subscribed | None = None
+        self._closed = False
+
+    @asynccontextmanager
+    async def subscribed(self) -> AsyncIterator[None]:
+        """Have the queue inside the context."""
+        queue = Subscription(
+            queue=f"gateway.live.{new_id()}", durable=False, prefetch=1024, max_length=QUEUE_LENGTH
+        )
+        self._subscribed = await self._bus.subscribe(
+            queue, {JobChanged: self._on_changed, JobOutput: self._on_output}, on_restored=self._on_restored
+        )
+        try:
+            yield
+        finally:
+            await self._subscribed.cancel()
+
+    @asynccontextmanager
+    async def listen(self, *topics: str) -> AsyncIterator[Mailbox]:
+        """Receive what is published under `topics` from now on.
+
+        Raises:
+            Unavailable: the bus is away, or the gateway is stopping.
+        """
+        if self._closed:
+            raise Unavailable("the gateway is stopping; connect again")
+        mailbox = Mailbox()
+        try:
+            await self._bind_all(topics, mailbox)
+            with metrics.LISTENERS.track_inprogress():
+                yield mailbox
+        finally:
+            for key in topics:
+                self._leave(key, mailbox)
+
+    async def sweep(self) -> None:
+        """Let go of bindings nobody has used for a while, for ever."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await self.unbind_idle()
+
+    async def unbind_idle(self) -> None:
+        """Let go of bindings nobody has used for `LINGER_SECONDS`."""
+        before = self._monotonic() - LINGER_SECONDS
+        idle = [
+            (key, topic)
+            for key, topic in self._topics.items()
+            if not topic.listeners and topic.idle_since <= before
+        ]
+        for key, topic in idle:
+            await self._unbind(key, topic)
+        metrics.TOPICS.set(len(self._topics))
+
+    def close(self) -> None:
+        """Tell every listener that no more news will come."""
+        self._closed = True
+        for mailbox in self._mailboxes():
+            mailbox.close()
+
+    async def _bind_all(self, topics: tuple[str, ...], mailbox: Mailbox) -> None:
+        for key in topics:
+            self._topics.setdefault(key, _Topic()).listeners.add(mailbox)
+        try:
+            async with asyncio.timeout(BIND_SECONDS):
+                await asyncio.gather(*(self._bind(key, self._topics[key]) for key in topics))
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            raise Unavailable("live news cannot be had just now; try again") from error
+
+    async def _bind(self, key: str, topic: _Topic) -> None:
+        async with topic.lock:
+            if not topic.bound:
+                assert self._subscribed is not None  # noqa: S101 - compose subscribes before it serves
+                await self._subscribed.bind(Exchange.EVENTS, key)
+                topic.bound = True
+
+    async def _unbind(self, key: str, topic: _Topic) -> None:
+        async with topic.lock:
+            if topic.listeners:
+                return
+            if topic.bound and self._subscribed is not None:
+                topic.bound = False
+                await self._subscribed.unbind(Exchange.EVENTS, key)
+            if not topic.listeners:
+                del self._topics[key]
+
+    def _leave(self, key: str, mailbox: Mailbox) -> None:
+        if topic := self._topics.get(key):
+            topic.listeners.discard(mailbox)
+            topic.idle_since = self._monotonic()
+
+    def _mailboxes(self) -> set[Mailbox]:
+        return {mailbox for topic in self._topics.values() for mailbox in topic.listeners}
+
+    async def _on_changed(self, message: JobChanged) -> None:
+        self._deliver(message.routing_key(), message)
+
+    async def _on_output(self, message: JobOutput) -> None:
+        frame: OutputsFrame = LiveFrame.model_construct(
+            type="outputs", job_id=message.job_id, attempt=message.attempt, outputs=message.outputs
+        )
+        size = sum(len(each.data) for each in message.outputs)
+        self._deliver(message.routing_key(), LiveOutputs(message, frame, size))
+
+    def _deliver(self, key: str, news: News) -> None:
+        if topic := self._topics.get(key):
+            for mailbox in topic.listeners:
+                mailbox.put(news)
+
+    def _on_restored(self) -> None:
+        for mailbox in self._mailboxes():
+            mailbox.miss()

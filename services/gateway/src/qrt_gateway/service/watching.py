@@ -1,0 +1,147 @@
+"""A job, watched by somebody: its outputs as they come, and its end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from qrt_chassis.backoff import Backoff
+from qrt_chassis.bus.port import Bus
+from qrt_contracts.api import Frame
+from qrt_contracts.commands import GetJob, OutputPage, ReadOutputs
+from qrt_contracts.events import JobChanged
+from qrt_contracts.faults import RuntimeFault, Unavailable
+from qrt_contracts.jobs import Job
+from qrt_contracts.states import TERMINAL
+from qrt_gateway import metrics
+from qrt_gateway.domain.following import Following
+from qrt_gateway.service.live import Live, output_topic, state_topic
+from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 10.0
+"""How long to trust that no news is no news, before asking."""
+PAGE = 500
+"""Outputs asked for at once."""
+
+
+class Watching:
+    """Follows jobs for their owners: news wakes, and asking now and then repairs what news missed."""
+
+    def __init__(self, bus: Bus, live: Live, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
+        self._bus = bus
+        self._live = live
+        self._sweep_seconds = sweep_seconds
+
+    async def job(self, caller: str, job_id: str) -> Job:
+        """Return one of the caller's jobs. Raises: NotFound."""
+        return (await self._bus.request(GetJob(caller=caller, job_id=job_id))).job
+
+    async def ended_job(self, caller: str, job_id: str, *, wait_seconds: float) -> Job:
+        """Return a job as soon as it has ended, or as it is when the wait is over. Raises: NotFound."""
+        if wait_seconds <= 0:
+            return await self.job(caller, job_id)
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + wait_seconds
+        async with self._live.listen(state_topic(job_id)) as mailbox:
+            job = await self.job(caller, job_id)
+            while job.status not in TERMINAL and not mailbox.closed and (left := give_up - loop.time()) > 0:
+                if await self._may_have_ended(mailbox, seconds=left):
+                    job = await self.job(caller, job_id)
+            return job
+
+    async def _may_have_ended(self, mailbox: Mailbox, *, seconds: float) -> bool:
+        """Wait for news; tell whether it is a reason to look at the job."""
+        swept = not await mailbox.wait(seconds=min(seconds, self._sweep_seconds))
+        if mailbox.take_missed() or swept:
+            return True
+        while news := mailbox.take():
+            if isinstance(news, JobChanged) and news.status in TERMINAL:
+                return True
+        return False
+
+    async def follow(
+        self, caller: str, job_id: str, *, attempt: int | None = None, after: int = 0
+    ) -> AsyncGenerator[Frame, None]:
+        """Yield a job's frames from output `after` + 1 on, to its end; first what is stored, then live.
+
+        `attempt` None is the newest one. Close the iterator to stop listening.
+
+        Raises:
+            NotFound: the caller has no such job, or it was deleted meanwhile.
+            Unavailable: nobody could tell, at the beginning; or the gateway is stopping.
+        """
+        async with self._live.listen(state_topic(job_id), output_topic(job_id)) as mailbox:
+            if attempt is None:
+                attempt = (await self.job(caller, job_id)).attempt if after else 0
+            following = Following(job_id, attempt=attempt, after=after)
+            for frame in following.page(await self._read(caller, following)):
+                yield frame
+            async with aclosing(self._on(caller, following, mailbox)) as frames:
+                async for frame in frames:
+                    yield frame
+
+    async def _on(self, caller: str, following: Following, mailbox: Mailbox) -> AsyncGenerator[Frame, None]:
+        backoff = Backoff(first=0.25)
+        while not following.done:
+            if mailbox.closed:
+                raise Unavailable("the gateway is stopping; connect again")
+            if mailbox.take_missed():
+                following.missed()
+            if news := mailbox.take():
+                for frame in _frames(following, news):
+                    yield frame
+            elif following.behind or following.complete:
+                before = (following.attempt, following.number)
+                for frame in await self._catch_up(caller, following):
+                    yield frame
+                if following.behind and before == (following.attempt, following.number):
+                    await asyncio.sleep(backoff.next())
+                else:
+                    backoff.reset()
+            elif not await mailbox.wait(seconds=self._sweep_seconds):
+                following.missed()
+        yield following.end()
+
+    async def _catch_up(self, caller: str, following: Following) -> list[Frame]:
+        """Return what asking brings; nothing if nobody answers, which leaves `following` behind."""
+        try:
+            if following.complete:
+                return following.changed(_news_of(await self.job(caller, following.job_id)))
+            return following.page(await self._read(caller, following))
+        except RuntimeFault as fault:
+            if not fault.retryable:
+                raise
+            log.warning("outputs of job %s have to wait: %s", following.job_id, fault.detail)
+            following.missed()
+            return []
+
+    async def _read(self, caller: str, following: Following) -> OutputPage:
+        metrics.HISTORY_READS.inc()
+        return await self._bus.request(
+            ReadOutputs(
+                caller=caller,
+                job_id=following.job_id,
+                attempt=following.attempt,
+                after=following.number,
+                reach=following.reach,
+                limit=PAGE,
+            )
+        )
+
+
+def _frames(following: Following, news: News) -> list[Frame]:
+    if isinstance(news, LiveOutputs):
+        return following.output(news.message, news.frame)
+    return following.changed(news)
+
+
+def _news_of(job: Job) -> JobChanged:
+    return JobChanged(
+        job_id=job.id,
+        status=job.status,
+        attempt=job.attempt,
+        last_output=job.last_output,
+        problem=job.problem,
+    )

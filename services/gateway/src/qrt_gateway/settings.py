@@ -1,0 +1,45 @@
+"""Everything the gateway reads from its environment (`QRT_GATEWAY_*`)."""
+
+import re
+
+from pydantic import Field, SecretStr, field_validator
+
+from qrt_chassis.settings import HealthSettings, ServiceSettings
+
+PREFIX = "QRT_GATEWAY_"
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+_TOKEN = re.compile(r"[!-+\--<>-~]{4,512}")
+"""Printable ASCII without spaces, commas and equals signs."""
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of one gateway replica."""
+
+    health: HealthSettings = HealthSettings(port=8104)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    """0 takes any free port."""
+    max_body_bytes: int = Field(default=16 << 20, ge=1024)
+    """The largest request body."""
+    bootstrap_tokens: SecretStr = SecretStr("")
+    """`account=token`, several with commas between: made at start if absent; the first account is
+    an administrator."""
+
+    @field_validator("bootstrap_tokens")
+    @classmethod
+    def _well_formed(cls, value: SecretStr) -> SecretStr:
+        for name, token in _pairs(value):
+            if not _ACCOUNT.fullmatch(name) or not _TOKEN.fullmatch(token):
+                raise ValueError("give account=token, several with commas between")
+        return value
+
+    def bootstrap(self) -> tuple[tuple[str, str], ...]:
+        """Return (account, token) of each account to make at start."""
+        return _pairs(self.bootstrap_tokens)
+
+
+def _pairs(value: SecretStr) -> tuple[tuple[str, str], ...]:
+    parts = [part.strip() for part in value.get_secret_value().split(",")]
+    split = [part.partition("=") for part in parts if part]
+    return tuple((name.strip(), token.strip()) for name, _, token in split)
