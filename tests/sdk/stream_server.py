@@ -42,7 +42,7 @@ class Visit:
 
 
 class StreamServer(AbstractContextManager["StreamServer"]):
-    """Serves connection number i by `behaviours[i]`, the last one for ever; an int refuses with that status."""
+    """Serves connection number i by `behaviours[i]`, the last for ever; an int refuses with that status."""
 
     def __init__(self, *behaviours: Behaviour | int) -> None:
         self._behaviours = list(behaviours)

@@ -110,9 +110,7 @@ def test_what_may_have_been_done_is_not_sent_again_if_twice_is_not_once(
     assert len(network.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "fault", [httpx.ConnectError("refused"), problem(429, "Overloaded", retryable=True)]
-)
+@pytest.mark.parametrize("fault", [httpx.ConnectError("refused"), problem(429, "Overloaded", retryable=True)])
 def test_what_was_certainly_not_done_is_sent_again_always(fault: Step) -> None:
     network = Network(fault, httpx.Response(204))
 
@@ -192,7 +190,8 @@ def test_a_problem_becomes_the_error_of_its_code(
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [(401, errors.NotAuthenticated), (404, errors.JobNotFound), (413, errors.TooLarge)]
+    ("status", "expected"),
+    [(401, errors.NotAuthenticated), (404, errors.JobNotFound), (413, errors.TooLarge)],
 )
 def test_a_proxys_error_page_becomes_the_error_of_its_status(
     status: int, expected: type[errors.RequestRefused]

@@ -60,7 +60,10 @@ def test_the_tree_in_the_docstring_names_every_error() -> None:
 
 
 def test_the_async_job_has_every_method_of_the_job() -> None:
-    assert public(Job) - public(AsyncJob) == {"job_id", "program_id"}  # properties `id` and `program().id` serve
+    assert public(Job) - public(AsyncJob) == {
+        "job_id",
+        "program_id",
+    }  # properties `id` and `program().id` serve
     assert public(AsyncJob) - public(Job) == set()
 
 
@@ -88,6 +91,8 @@ def test_the_library_needs_nothing_of_the_services() -> None:
         "roots = {name.partition('.')[0] for name in sys.modules}\n"
         "print(sorted(roots & {'qrt_chassis', 'qrt_gateway', 'motor', 'aio_pika', 'starlette'}))"
     )
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
 
     assert shown.stdout.strip() == "[]"

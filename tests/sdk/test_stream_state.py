@@ -19,7 +19,9 @@ def numbers(state: StreamState, *texts: str) -> list[tuple[int, int]]:
 
 
 @given(seed=st.integers(), total=st.integers(0, 60), cuts=st.integers(0, 6))
-def test_whatever_is_cut_or_repeated_every_output_comes_once_in_order(seed: int, total: int, cuts: int) -> None:
+def test_whatever_is_cut_or_repeated_every_output_comes_once_in_order(
+    seed: int, total: int, cuts: int
+) -> None:
     chance = random.Random(seed)
     state = StreamState(frames.JOB)
     seen: list[int] = []
