@@ -35,6 +35,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.room import QueueLimits, Room
 from tests.support.waiting import wait_until
 from tests.unit.scheduler.factories import run_spec
 
@@ -84,7 +85,8 @@ async def replica_on(bus: MemoryBus, store: Store) -> AsyncIterator[Replica]:
         bus=bus, jobs=jobs, outbox=outbox, clock=utc_now, monotonic=monotonic, lease_seconds=10
     )
     replica = Replica(jobs, outputs, outbox, dispatcher, history, bus)
-    owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, clock=utc_now)
+    room = Room(jobs=jobs, limits=QueueLimits(total=1000, owner=500), clock=utc_now)
+    owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, clock=utc_now)
     tasks = Tasks("scheduler under test")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(tasks.close)
@@ -159,7 +161,7 @@ class PlayedExecutor:
             attempt=order.attempt,
             executor=self.name,
             incarnation=self.incarnation,
-            end=end,  # type: ignore[arg-type]
+            end=end,
             result=Payload(text='{"answer": 42}') if end == "succeeded" else None,
             started_at=utc_now(),
             ended_at=utc_now(),
@@ -198,7 +200,7 @@ async def replica(bus: MemoryBus, store: Store) -> AsyncIterator[Replica]:
 
 
 @pytest.fixture
-async def executor(bus: MemoryBus, replica: Replica) -> PlayedExecutor:  # noqa: ARG001 - order
+async def executor(bus: MemoryBus, replica: Replica) -> PlayedExecutor:
     executor = PlayedExecutor(bus)
     await executor.join()
     return executor

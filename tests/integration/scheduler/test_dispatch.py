@@ -1,6 +1,7 @@
 """From submission to the end, by way of an executor, through the store."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,11 @@ from qrt_chassis.store import Store
 from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, SubmitJob
 from qrt_contracts.faults import Conflict, NotFound
 from qrt_contracts.ids import new_id
+from qrt_contracts.message import Command
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Payload
 from qrt_scheduler.compose import utc_now
-from tests.integration.scheduler.conftest import PlayedExecutor, Replica, replica_on
+from tests.integration.scheduler.conftest import PlayedExecutor, Replica
 from tests.support.waiting import wait_until
 from tests.unit.scheduler.factories import run_spec
 
@@ -264,11 +266,12 @@ async def test_a_repeated_submission_makes_one_job(replica: Replica) -> None:
 
 async def test_a_job_is_its_owners_alone(replica: Replica) -> None:
     job = await replica.submit()
-    for command in (
+    commands: tuple[Command[Any], ...] = (
         GetJob(caller="bob", job_id=job.id),
         CancelJob(caller="bob", job_id=job.id),
         DeleteJob(caller="bob", job_id=job.id),
-    ):
+    )
+    for command in commands:
         with pytest.raises(NotFound):
             await replica.bus.request(command)
     page = await replica.bus.request(ListJobs(caller="bob"))

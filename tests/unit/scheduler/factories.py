@@ -44,7 +44,7 @@ def finished(job: Job, end: str = "succeeded", **changes: Any) -> AttemptFinishe
         attempt=newest.number,
         executor=newest.executor,
         incarnation=newest.incarnation,
-        end=end,  # type: ignore[arg-type]
+        end=end,
         result=Payload(text="1") if end == "succeeded" else None,
         last_output=4,
         started_at=NOW,

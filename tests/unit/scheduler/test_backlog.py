@@ -9,7 +9,7 @@ from qrt_scheduler.domain.backlog import Backlog, Waiting
 def filled(*jobs: tuple[str, str, int]) -> Backlog:
     backlog = Backlog()
     for job_id, owner, priority in jobs:
-        backlog.add(Waiting(job_id, owner, priority))
+        backlog.add(Waiting(job_id, owner, "p", priority))
     return backlog
 
 
@@ -17,7 +17,7 @@ def drain(backlog: Backlog) -> list[str]:
     """Start everything, one after the other, ending nothing."""
     order = []
     while job := backlog.pick():
-        backlog.started(job.owner)
+        backlog.started(job.owner, job.program_id)
         order.append(job.job_id)
     return order
 
@@ -37,10 +37,10 @@ def test_the_owner_with_the_least_running_work_goes_first() -> None:
 
 def test_an_ended_job_gives_its_owner_the_turn_back() -> None:
     backlog = filled(("1", "a", 0), ("2", "b", 0))
-    backlog.started("a")
-    backlog.started("b")
-    backlog.started("b")
-    backlog.stopped("a")
+    backlog.started("a", "p")
+    backlog.started("b", "p")
+    backlog.started("b", "p")
+    backlog.stopped("a", "p")
     assert drain(backlog) == ["1", "2"]
 
 
@@ -55,3 +55,22 @@ def test_a_removed_job_is_never_picked_and_an_added_twice_one_only_once() -> Non
 def test_whatever_waits_is_picked_exactly_once(jobs: list[tuple[int, str, int]]) -> None:
     distinct = {f"{number:03}": (f"{number:03}", owner, priority) for number, owner, priority in jobs}
     assert sorted(drain(filled(*distinct.values()))) == sorted(distinct)
+
+
+def test_an_owner_at_its_limit_is_passed_over_until_a_job_of_it_ends() -> None:
+    backlog = Backlog(owner_limit=1)
+    for job_id, owner in (("1", "a"), ("2", "a"), ("3", "b")):
+        backlog.add(Waiting(job_id, owner, "p", 0))
+    assert drain(backlog) == ["1", "3"]
+    backlog.stopped("a", "p")
+    assert drain(backlog) == ["2"]
+
+
+def test_a_program_at_its_limit_is_passed_over_for_the_owners_other_programs() -> None:
+    backlog = Backlog()
+    for number in range(3):
+        backlog.add(Waiting(f"{number}", "a", "narrow", 9, max_running=1))
+    backlog.add(Waiting("7", "a", "wide", 0))
+    assert drain(backlog) == ["0", "7"]
+    backlog.stopped("a", "narrow")
+    assert drain(backlog) == ["1"]

@@ -15,7 +15,15 @@ def fleet_with(*leases: Lease) -> Fleet:
 
 
 def lease(job_id: str = "j1", attempt: int = 1, incarnation: str = "i1") -> Lease:
-    return Lease(job_id=job_id, owner="a", attempt=attempt, executor="e1", incarnation=incarnation, since=0)
+    return Lease(
+        job_id=job_id,
+        owner="a",
+        program_id="p",
+        attempt=attempt,
+        executor="e1",
+        incarnation=incarnation,
+        since=0,
+    )
 
 
 def test_an_executor_has_room_for_its_slots_and_no_more() -> None:

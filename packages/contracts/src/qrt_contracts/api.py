@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from qrt_contracts.faults import Problem
-from qrt_contracts.jobs import Attempt, Job
+from qrt_contracts.jobs import Attempt, Job, QueuePlace
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
     Isolation,
@@ -18,6 +18,7 @@ from qrt_contracts.values import (
     Limits,
     Output,
     ProgramKind,
+    Quota,
     Usage,
     Version,
     Visibility,
@@ -56,6 +57,7 @@ class CreateProgramRequest(_Request):
     cost: float | None = Field(default=None, ge=0)
     limits: LimitOverrides = LimitOverrides()
     max_attempts: int = Field(default=3, ge=1, le=20)
+    quota: Quota = Quota()
 
 
 class AddVersionRequest(_Request):
@@ -75,6 +77,7 @@ class UpdateProgramRequest(_Request):
     cost: float | None = Field(default=None, ge=0)
     limits: LimitOverrides | None = None
     max_attempts: int | None = Field(default=None, ge=1, le=20)
+    quota: Quota | None = None
 
 
 class ProgramView(_View):
@@ -91,6 +94,7 @@ class ProgramView(_View):
     cost: float | None
     limits: LimitOverrides
     max_attempts: int
+    quota: Quota = Quota()
     latest: Version
     created_at: datetime
     updated_at: datetime
@@ -152,6 +156,8 @@ class JobView(_View):
     backend: str | None
     limits: Limits
     last_output: int
+    queue: QueuePlace | None = None
+    """Where the job stands while it is QUEUED; only `GET /v1/jobs/{id}` tells."""
     isolation: Isolation | None
     usage: Usage | None
     created_at: datetime
@@ -159,7 +165,7 @@ class JobView(_View):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: Job, *, place: QueuePlace | None = None) -> Self:
         """Return what a job's owner may see of it: all but its input and result."""
         newest = job.newest
         return cls(
@@ -180,6 +186,7 @@ class JobView(_View):
             backend=job.run.backend,
             limits=job.run.limits,
             last_output=job.last_output,
+            queue=place,
             isolation=newest.isolation if newest else None,
             usage=newest.usage if newest else None,
             created_at=job.created_at,

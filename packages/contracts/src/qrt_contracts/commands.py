@@ -8,7 +8,7 @@ from typing import ClassVar, Generic
 
 from pydantic import Field
 
-from qrt_contracts.jobs import Job
+from qrt_contracts.jobs import Job, QueuePlace
 from qrt_contracts.message import Command, Done, Reply, Value
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
@@ -19,6 +19,7 @@ from qrt_contracts.values import (
     Payload,
     Program,
     ProgramKind,
+    Quota,
     RunSpec,
     Visibility,
 )
@@ -91,6 +92,7 @@ class CreateProgram(RegistryCommand[ProgramFound]):
     cost: float | None = None
     limits: LimitOverrides = LimitOverrides()
     max_attempts: int = Field(default=3, ge=1, le=20)
+    quota: Quota = Quota()
 
 
 class AddVersion(RegistryCommand[ProgramFound]):
@@ -123,6 +125,7 @@ class UpdateProgram(RegistryCommand[ProgramFound]):
     cost: float | None = None
     limits: LimitOverrides | None = None
     max_attempts: int | None = Field(default=None, ge=1, le=20)
+    quota: Quota | None = None
 
 
 class DeleteProgram(RegistryCommand[Done]):
@@ -193,6 +196,8 @@ class Submitted(Value):
 
     job: Job
     repeated: bool = False
+    place: QueuePlace | None = None
+    """Where a queued job stands; only `GetJob` says it."""
 
 
 class SubmitJob(SchedulerCommand[Submitted]):

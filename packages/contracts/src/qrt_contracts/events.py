@@ -35,7 +35,9 @@ class JobSubmitted(Event):
     schema_name: ClassVar[str] = "job.submitted"
     job_id: str
     owner: str
+    program_id: str
     priority: int = 0
+    max_running: int | None = None
 
     @override
     def routing_key(self) -> str:

@@ -38,6 +38,17 @@ class Attempt(Value):
     """Number of the attempt's last output; meaningful once `end` is set."""
 
 
+class QueuePlace(Value):
+    """Where a queued job stands, as the dispatcher saw it a moment ago. An estimate, not a promise."""
+
+    position: int = Field(ge=1)
+    """1 is next."""
+    reason: str
+    """Why the job has not been started yet."""
+    estimated_start: datetime | None = None
+    """From the measured run times of recent jobs; None while there are none."""
+
+
 class Job(Value):
     """One requested run of one program version with one input."""
 

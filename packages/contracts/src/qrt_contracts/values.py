@@ -100,6 +100,13 @@ class LimitOverrides(Value):
         return defaults.model_copy(update=self.model_dump(exclude_none=True))
 
 
+class Quota(Value):
+    """How many jobs of one program there may be at once, over all owners; None is no limit."""
+
+    running: int | None = Field(default=None, ge=1)
+    queued: int | None = Field(default=None, ge=0)
+
+
 class Version(Value):
     """One immutable upload of a program, numbered from 1, addressed by its bundle's sha256."""
 
@@ -122,6 +129,7 @@ class Program(Value):
     cost: float | None = None
     limits: LimitOverrides = LimitOverrides()
     max_attempts: int = Field(default=3, ge=1, le=20)
+    quota: Quota = Quota()
     latest: Version
     created_at: datetime
     updated_at: datetime
@@ -138,6 +146,7 @@ class RunSpec(Value):
     backend: str | None
     limits: Limits
     max_attempts: int
+    quota: Quota = Quota()
 
 
 class OutputKind(StrEnum):

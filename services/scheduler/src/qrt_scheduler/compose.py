@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from qrt_chassis.bus.open import open_bus
@@ -18,6 +18,8 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.retention import Retention
+from qrt_scheduler.service.room import QueueLimits, Room
 from qrt_scheduler.settings import SchedulerSettings
 
 
@@ -53,8 +55,16 @@ async def compose(
             clock=clock,
             monotonic=time.monotonic,
             lease_seconds=settings.lease_seconds,
+            owner_limit=settings.max_running_per_owner,
         )
-        owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, clock=clock)
+        room = Room(
+            jobs=jobs,
+            limits=QueueLimits(total=settings.max_queued, owner=settings.max_queued_per_owner),
+            clock=clock,
+        )
+        keep = timedelta(days=settings.keep_days)
+        retention = Retention(jobs=jobs, outputs=outputs, keep=keep, clock=clock)
+        owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, clock=clock)
         for subscribed in (
             await bus.subscribe(handlers.HISTORY, handlers.outputs(history)),
             await bus.subscribe(
@@ -72,6 +82,7 @@ async def compose(
                 "outbox-sweep": outbox.sweep,
                 "dispatch": dispatcher.dispatch,
                 "leases": dispatcher.watch_leases,
+                "retention": retention.run,
             },
             pings={"bus": bus.ping, "mongo": store.ping},
         )

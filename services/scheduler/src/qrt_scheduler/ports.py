@@ -9,6 +9,7 @@ from qrt_contracts.events import Event, JobOutput
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Output
+from qrt_scheduler.domain.place import Snapshot
 
 Clock = Callable[[], datetime]
 """Aware wall-clock time, for what users see."""
@@ -42,7 +43,9 @@ class JobHead:
 
     job_id: str
     owner: str
+    program_id: str
     priority: int
+    max_running: int | None
     status: JobState
     attempt: int
     executor: str | None
@@ -70,6 +73,18 @@ class JobStore(Protocol):
 
     def unfinished(self) -> AsyncIterator[JobHead]:
         """Yield every job that is queued or running."""
+
+    async def ahead(self, job: Job) -> int:
+        """Count the owner's queued jobs that go before this one."""
+
+    def ended_before(self, moment: datetime, *, limit: int) -> AsyncIterator[Job]:
+        """Yield up to `limit` jobs that ended before a moment."""
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Store what the dispatcher knows, for every replica to answer from."""
+
+    async def snapshot(self) -> Snapshot | None:
+        """Return the newest stored snapshot."""
 
     async def claim_key(self, owner: str, key: str, *, job_id: str, fingerprint: str) -> tuple[str, str]:
         """Bind an idempotency key to a job unless it is bound; return (job id, fingerprint) it has."""

@@ -13,3 +13,11 @@ class SchedulerSettings(ServiceSettings):
     health: HealthSettings = HealthSettings(port=8102)
     lease_seconds: float = Field(default=10.0, gt=2)
     """How long a silent executor keeps its attempts; several of its heartbeats."""
+    max_queued: int = Field(default=200_000, ge=1)
+    """Jobs that may wait, of all owners together; beyond it submissions are refused for now."""
+    max_queued_per_owner: int = Field(default=100_000, ge=1)
+    """Jobs of one owner that may wait."""
+    max_running_per_owner: int | None = Field(default=None, ge=1)
+    """Jobs of one owner that run at once; unset is no limit."""
+    keep_days: float = Field(default=90.0, gt=0)
+    """How long ended jobs and their outputs are kept."""

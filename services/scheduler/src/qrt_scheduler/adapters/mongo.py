@@ -5,6 +5,7 @@
 | jobs | job id | the job, with the outbox of its last change |
 | outputs | job:attempt:first | one batch of outputs as it arrived |
 | keys | sha256 of owner and idempotency key | the job a key made |
+| queue | `snapshot` | what the dispatcher knew a moment ago |
 
 Look-ups are by `_id` or by an indexed equality; changes are guarded `update_one`. Jobs are stored in
 their JSON form: user documents are text inside, so no user key or number ever becomes BSON.
@@ -19,17 +20,23 @@ from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
 from qrt_contracts.events import CancelRequested, Event, JobChanged, JobOutput, JobSubmitted
+from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Output
+from qrt_scheduler.domain.place import Snapshot
 from qrt_scheduler.ports import JobFilter, JobHead, Outgoing
 
 DATABASE = "scheduler"
+COUNTED = 10_000
+"""A queue position is exact up to here; further back the difference tells an owner nothing."""
 _EVENTS: dict[str, type[Event]] = {
     each.schema_name: each for each in (JobSubmitted, CancelRequested, JobChanged)
 }
 _HEAD = {
     "owner": 1,
+    "run.program_id": 1,
+    "run.quota": 1,
     "priority": 1,
     "status": 1,
     "attempt": 1,
@@ -45,11 +52,14 @@ class MongoJobs:
         database = store.database(DATABASE)
         self._jobs = database["jobs"]
         self._keys = database["keys"]
+        self._queue = database["queue"]
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
         await self._jobs.create_index([("owner", 1), ("_id", -1)])
+        await self._jobs.create_index([("owner", 1), ("status", 1)])
         await self._jobs.create_index("status")
+        await self._jobs.create_index("ended_on", sparse=True)
         await self._jobs.create_index("outbox.token", sparse=True)
 
     async def insert(self, job: Job, outgoing: Outgoing) -> bool:
@@ -69,7 +79,7 @@ class MongoJobs:
     async def update(self, old: Job, new: Job, outgoing: Outgoing) -> bool:
         """Store a change if the job still is as `old` says."""
         before, after = _document(old), _document(new)
-        changes = {key: value for key, value in after.items() if before[key] != value}
+        changes = {key: value for key, value in after.items() if before.get(key) != value}
         changes["outbox"] = self._outbox(outgoing, datetime.now(old.created_at.tzinfo))
         result = await self._jobs.update_one(_as_seen(old), {"$set": changes})
         return bool(result.matched_count)
@@ -99,6 +109,8 @@ class MongoJobs:
                 yield JobHead(
                     job_id=each["_id"],
                     owner=each["owner"],
+                    program_id=each["run"]["program_id"],
+                    max_running=each["run"]["quota"]["running"],
                     priority=each["priority"],
                     status=status,
                     attempt=each["attempt"],
@@ -107,13 +119,43 @@ class MongoJobs:
                     cancel_requested=each["cancel_requested"],
                 )
 
+    async def ahead(self, job: Job) -> int:
+        """Count the owner's queued jobs that go before this one, up to `COUNTED`."""
+        query = {
+            "owner": job.owner,
+            "status": JobState.QUEUED.value,
+            "$or": [
+                {"priority": {"$gt": job.priority}},
+                {"priority": job.priority, "_id": {"$lt": job.id}},
+            ],
+        }
+        return int(await self._jobs.count_documents(query, limit=COUNTED))
+
+    async def ended_before(self, moment: datetime, *, limit: int) -> AsyncIterator[Job]:
+        """Yield up to `limit` jobs that ended before a moment."""
+        found = self._jobs.find({"ended_on": {"$lt": moment}}).limit(limit)
+        async for each in found:
+            yield _job(each)
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Store what the dispatcher knows, for every replica to answer from."""
+        body = {"body": snapshot.model_dump_json()}
+        await self._queue.update_one({"_id": "snapshot"}, {"$set": body}, upsert=True)
+
+    async def snapshot(self) -> Snapshot | None:
+        """Return the newest stored snapshot."""
+        found = await self._queue.find_one({"_id": "snapshot"})
+        return Snapshot.model_validate_json(found["body"]) if found else None
+
     async def claim_key(self, owner: str, key: str, *, job_id: str, fingerprint: str) -> tuple[str, str]:
         """Bind an idempotency key to a job unless it is bound; return what it is bound to."""
         name = hashlib.sha256(f"{owner}\x00{key}".encode()).hexdigest()
         try:
             await self._keys.insert_one({"_id": name, "job_id": job_id, "fingerprint": fingerprint})
         except DuplicateKeyError:
-            bound = await self._keys.find_one({"_id": name}) or {}
+            bound = await self._keys.find_one({"_id": name})
+            if bound is None:
+                raise Unavailable("the idempotency key was forgotten just now; try again") from None
             return str(bound["job_id"]), str(bound["fingerprint"])
         return job_id, fingerprint
 
@@ -200,7 +242,9 @@ class MongoOutputs:
 
 
 def _document(job: Job) -> dict[str, Any]:
-    return job.model_dump(mode="json", exclude={"id"})
+    # `ended_on` is the one date among the texts: what retention looks jobs up by.
+    ended = {"ended_on": job.ended_at} if job.ended_at else {}
+    return job.model_dump(mode="json", exclude={"id"}) | ended
 
 
 def _job(document: dict[str, Any]) -> Job:

@@ -1,7 +1,8 @@
 """The queue of jobs that wait, shared fairly between owners.
 
-Order: priority first, then the owner with the least running work, then age (ids sort by age).
-Kept in memory by the dispatching scheduler alone and rebuilt from the store when one takes over.
+Order: priority first, then the owner with the least running work, then age (ids sort by age). An
+owner or a program at its limit of running jobs is passed over. Kept in memory by the dispatching
+scheduler alone and rebuilt from the store when one takes over.
 """
 
 import heapq
@@ -15,16 +16,31 @@ class Waiting:
 
     job_id: str
     owner: str
+    program_id: str
     priority: int
+    max_running: int | None = None
+    """How many jobs of this program may run at once."""
+
+
+Lane = tuple[str, str]
+"""Owner and program: jobs of one lane are started in order, so only the first of each is looked at."""
 
 
 class Backlog:
-    """Queued jobs and how much each owner has running. Costs O(owners) to pick, O(log n) to add."""
+    """Queued jobs and what runs per owner and program. O(lanes) to pick, O(log n) to add."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, owner_limit: int | None = None) -> None:
+        self._owner_limit = owner_limit
         self._waiting: dict[str, Waiting] = {}
-        self._by_owner: dict[str, list[tuple[int, str]]] = {}
-        self._running: Counter[str] = Counter()
+        self._lanes: dict[Lane, list[tuple[int, str]]] = {}
+        self.queued: Counter[str] = Counter()
+        """Waiting jobs of each owner."""
+        self.waiting: Counter[str] = Counter()
+        """Waiting jobs of each program."""
+        self.running: Counter[str] = Counter()
+        """Running jobs of each owner."""
+        self.programs: Counter[str] = Counter()
+        """Running jobs of each program."""
 
     def __len__(self) -> int:
         """Return how many jobs wait."""
@@ -35,38 +51,56 @@ class Backlog:
         if job.job_id in self._waiting:
             return
         self._waiting[job.job_id] = job
-        heapq.heappush(self._by_owner.setdefault(job.owner, []), (-job.priority, job.job_id))
+        self.queued[job.owner] += 1
+        self.waiting[job.program_id] += 1
+        lane = self._lanes.setdefault((job.owner, job.program_id), [])
+        heapq.heappush(lane, (-job.priority, job.job_id))
 
-    def remove(self, job_id: str) -> None:
-        """Forget a job; harmless if it does not wait."""
-        self._waiting.pop(job_id, None)
+    def remove(self, job_id: str) -> Waiting | None:
+        """Forget a job; returns it if it waited."""
+        job = self._waiting.pop(job_id, None)
+        if job:
+            _count_down(self.queued, job.owner)
+            _count_down(self.waiting, job.program_id)
+        return job
 
     def pick(self) -> Waiting | None:
-        """Take the job that is due next, None if nothing waits."""
+        """Take the job that is due next, None if nothing waits that may start."""
         best: tuple[int, int, str] | None = None
-        for owner in list(self._by_owner):
-            head = self._head(owner)
-            if head is None:
+        for lane in list(self._lanes):
+            head = self._head(lane)
+            if head is None or self._at_limit(self._waiting[head[1]]):
                 continue
-            rank = (head[0], self._running[owner], head[1])
+            rank = (head[0], self.running[lane[0]], head[1])
             best = rank if best is None or rank < best else best
-        return self._waiting.pop(best[2]) if best else None
+        return self.remove(best[2]) if best else None
 
-    def started(self, owner: str) -> None:
-        """Count one more running job of `owner`."""
-        self._running[owner] += 1
+    def started(self, owner: str, program_id: str) -> None:
+        """Count one more running job."""
+        self.running[owner] += 1
+        self.programs[program_id] += 1
 
-    def stopped(self, owner: str) -> None:
-        """Count one running job of `owner` less."""
-        self._running[owner] -= 1
-        if self._running[owner] <= 0:
-            del self._running[owner]
+    def stopped(self, owner: str, program_id: str) -> None:
+        """Count one running job less."""
+        _count_down(self.running, owner)
+        _count_down(self.programs, program_id)
 
-    def _head(self, owner: str) -> tuple[int, str] | None:
-        heap = self._by_owner[owner]
+    def _at_limit(self, job: Waiting) -> bool:
+        if self._owner_limit is not None and self.running[job.owner] >= self._owner_limit:
+            return True
+        return job.max_running is not None and self.programs[job.program_id] >= job.max_running
+
+    def _head(self, lane: Lane) -> tuple[int, str] | None:
+        heap = self._lanes[lane]
         while heap and heap[0][1] not in self._waiting:
             heapq.heappop(heap)
         if not heap:
-            del self._by_owner[owner]
+            del self._lanes[lane]
             return None
         return heap[0]
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

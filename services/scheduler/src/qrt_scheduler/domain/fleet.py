@@ -19,6 +19,7 @@ class Lease:
 
     job_id: str
     owner: str
+    program_id: str
     attempt: int
     executor: str
     incarnation: str

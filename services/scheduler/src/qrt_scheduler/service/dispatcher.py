@@ -27,6 +27,7 @@ from qrt_scheduler import metrics
 from qrt_scheduler.domain import moves
 from qrt_scheduler.domain.backlog import Backlog, Waiting
 from qrt_scheduler.domain.fleet import Executor, Fleet, Lease
+from qrt_scheduler.domain.place import Snapshot
 from qrt_scheduler.ports import Clock, JobHead, JobStore, Monotonic
 from qrt_scheduler.service.jobs import RACES, changed
 from qrt_scheduler.service.outbox import Outbox, outgoing
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 1.0
 STALLED_SECONDS = 3.0
 """A tick this late means that this process stood still and heard nobody."""
+RECENT_SHARE = 0.05
+"""The weight of the newest run time in the mean that start estimates use."""
 STARTS = 64
 """Starts of attempts under way at once."""
 
@@ -46,6 +49,11 @@ class _Memory:
     fleet: Fleet
     blind: bool = False
     starting: set[str] = field(default_factory=set)
+
+
+def waiting(job: Job) -> Waiting:
+    """Return what choosing needs of a queued job."""
+    return Waiting(job.id, job.owner, job.run.program_id, job.priority, job.run.quota.running)
 
 
 class Dispatcher:
@@ -60,6 +68,7 @@ class Dispatcher:
         clock: Clock,
         monotonic: Monotonic,
         lease_seconds: float,
+        owner_limit: int | None = None,
     ) -> None:
         self._bus = bus
         self._jobs = jobs
@@ -67,6 +76,8 @@ class Dispatcher:
         self._clock = clock
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
+        self._owner_limit = owner_limit
+        self._run_seconds: float | None = None
         self._memory: _Memory | None = None
         self._taking_over = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -81,7 +92,9 @@ class Dispatcher:
         """Queue a job that was stored."""
         memory = await self._active()
         if event.job_id not in memory.fleet.leases and event.job_id not in memory.starting:
-            memory.backlog.add(Waiting(event.job_id, event.owner, event.priority))
+            memory.backlog.add(
+                Waiting(event.job_id, event.owner, event.program_id, event.priority, event.max_running)
+            )
         self._wake.set()
 
     async def on_cancel(self, event: CancelRequested) -> None:
@@ -135,12 +148,12 @@ class Dispatcher:
                 self._wake.clear()
                 while (memory := self._memory) and (executor := memory.fleet.room()):
                     await limit.acquire()
-                    waiting = memory.backlog.pick()
-                    if waiting is None:
+                    due = memory.backlog.pick()
+                    if due is None:
                         limit.release()
                         break
-                    self._reserve(memory, waiting, executor)
-                    task = group.create_task(self._guarded_start(memory, waiting, executor))
+                    self._reserve(memory, due, executor)
+                    task = group.create_task(self._guarded_start(memory, due, executor))
                     task.add_done_callback(lambda _: limit.release())
 
     async def watch_leases(self) -> None:
@@ -168,6 +181,22 @@ class Dispatcher:
         for lease in list(memory.fleet.silent(now)):
             await self._lose(memory, lease, f"executor {lease.executor} is silent")
         metrics.observe(memory.backlog, memory.fleet)
+        await self._jobs.save_snapshot(self._snapshot(memory))
+
+    def _snapshot(self, memory: _Memory) -> Snapshot:
+        executors = memory.fleet.executors.values()
+        return Snapshot(
+            at=self._clock(),
+            executors=len(executors),
+            slots=sum(each.slots for each in executors),
+            free=sum(each.free for each in executors),
+            queued=dict(memory.backlog.queued),
+            waiting=dict(memory.backlog.waiting),
+            running=dict(memory.backlog.running),
+            programs=dict(memory.backlog.programs),
+            owner_limit=self._owner_limit,
+            run_seconds=self._run_seconds,
+        )
 
     # --- taking over --------------------------------------------------------------------------
 
@@ -180,13 +209,15 @@ class Dispatcher:
             return self._memory
 
     async def _take_over(self) -> _Memory:
-        memory = _Memory(Backlog(), Fleet(lease_seconds=self._lease_seconds))
+        memory = _Memory(Backlog(owner_limit=self._owner_limit), Fleet(lease_seconds=self._lease_seconds))
         async for head in self._jobs.unfinished():
             if head.status is JobState.QUEUED:
-                memory.backlog.add(Waiting(head.job_id, head.owner, head.priority))
+                memory.backlog.add(
+                    Waiting(head.job_id, head.owner, head.program_id, head.priority, head.max_running)
+                )
             else:
                 memory.fleet.hold(self._lease_of(head))
-                memory.backlog.started(head.owner)
+                memory.backlog.started(head.owner, head.program_id)
         log.info("dispatching now: %d queued, %d running", len(memory.backlog), len(memory.fleet.leases))
         return memory
 
@@ -194,6 +225,7 @@ class Dispatcher:
         return Lease(
             job_id=head.job_id,
             owner=head.owner,
+            program_id=head.program_id,
             attempt=head.attempt,
             executor=head.executor or "",
             incarnation=head.incarnation or "",
@@ -203,29 +235,29 @@ class Dispatcher:
 
     # --- starting -----------------------------------------------------------------------------
 
-    def _reserve(self, memory: _Memory, waiting: Waiting, executor: Executor) -> None:
-        memory.starting.add(waiting.job_id)
-        memory.backlog.started(waiting.owner)
-        executor.held.add(waiting.job_id)
+    def _reserve(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
+        memory.starting.add(due.job_id)
+        memory.backlog.started(due.owner, due.program_id)
+        executor.held.add(due.job_id)
 
-    def _unreserve(self, memory: _Memory, waiting: Waiting, executor: Executor) -> None:
-        memory.backlog.stopped(waiting.owner)
-        executor.held.discard(waiting.job_id)
+    def _unreserve(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
+        memory.backlog.stopped(due.owner, due.program_id)
+        executor.held.discard(due.job_id)
 
-    async def _guarded_start(self, memory: _Memory, waiting: Waiting, executor: Executor) -> None:
+    async def _guarded_start(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
         try:
-            start = partial(self._start, memory, waiting, executor)
+            start = partial(self._start, memory, due, executor)
             await patiently(start, what="starting an attempt")
         finally:
-            memory.starting.discard(waiting.job_id)
+            memory.starting.discard(due.job_id)
             self._wake.set()
 
-    async def _start(self, memory: _Memory, waiting: Waiting, executor: Executor) -> None:
-        job = await self._jobs.get(waiting.job_id)
+    async def _start(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
+        job = await self._jobs.get(due.job_id)
         started = await self._begun(job, executor) if job else None
         if started is None:
-            self._unreserve(memory, waiting, executor)
-            self._sync(memory, waiting.job_id, await self._jobs.get(waiting.job_id))
+            self._unreserve(memory, due, executor)
+            self._sync(memory, due.job_id, await self._jobs.get(due.job_id))
             return
         lease = self._lease(started)
         memory.fleet.hold(lease)
@@ -293,9 +325,16 @@ class Dispatcher:
                 executor.full = True
             new = moves.finish(job, event)
             if await self._change(job, new):
+                self._measure(event)
                 self._sync(memory, job.id, new)
                 return
         raise TimeoutError(f"job {event.job_id} changes too fast")
+
+    def _measure(self, event: AttemptFinished) -> None:
+        """Keep a mean of run times in which recent jobs weigh most."""
+        seconds = (event.ended_at - event.started_at).total_seconds()
+        known = self._run_seconds
+        self._run_seconds = seconds if known is None else known + (seconds - known) * RECENT_SHARE
 
     async def _lose(self, memory: _Memory, lease: Lease, reason: str) -> None:
         job = await self._jobs.get(lease.job_id)
@@ -325,23 +364,24 @@ class Dispatcher:
             if lease is None or lease.attempt != job.attempt:
                 self._release(memory, job_id)
                 memory.fleet.hold(self._lease(job))
-                memory.backlog.started(job.owner)
+                memory.backlog.started(job.owner, job.run.program_id)
             return
         self._release(memory, job_id)
         memory.backlog.remove(job_id)
         if job and job.status is JobState.QUEUED:
-            memory.backlog.add(Waiting(job.id, job.owner, job.priority))
+            memory.backlog.add(waiting(job))
         self._wake.set()
 
     def _release(self, memory: _Memory, job_id: str) -> None:
         if lease := memory.fleet.release(job_id):
-            memory.backlog.stopped(lease.owner)
+            memory.backlog.stopped(lease.owner, lease.program_id)
 
     def _lease(self, job: Job) -> Lease:
         newest = job.attempts[-1]
         return Lease(
             job_id=job.id,
             owner=job.owner,
+            program_id=job.run.program_id,
             attempt=job.attempt,
             executor=newest.executor,
             incarnation=newest.incarnation,

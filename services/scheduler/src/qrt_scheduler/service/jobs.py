@@ -11,15 +11,31 @@ from qrt_contracts.commands import (
     Submitted,
 )
 from qrt_contracts.events import CancelRequested, Event, JobChanged, JobSubmitted
-from qrt_contracts.faults import Conflict, NotFound, Unavailable
+from qrt_contracts.faults import Conflict, NotFound, Overloaded, Unavailable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_scheduler.domain import moves
+from qrt_scheduler.domain.place import place
 from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
 from qrt_scheduler.service.outbox import Outbox, outgoing
+from qrt_scheduler.service.room import Room
 
 RACES = 5
 """How often a change is tried anew after another writer was faster."""
+
+
+RETRY_AFTER_SECONDS = 5.0
+"""When a submission that found no room may try again."""
+
+
+def _submitted(job: Job) -> JobSubmitted:
+    return JobSubmitted(
+        job_id=job.id,
+        owner=job.owner,
+        program_id=job.run.program_id,
+        priority=job.priority,
+        max_running=job.run.quota.running,
+    )
 
 
 def changed(job: Job) -> JobChanged:
@@ -36,7 +52,10 @@ def changed(job: Job) -> JobChanged:
 class Jobs:
     """The owners' side of the scheduler."""
 
-    def __init__(self, *, jobs: JobStore, outputs: OutputStore, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self, *, jobs: JobStore, outputs: OutputStore, outbox: Outbox, room: Room, clock: Clock
+    ) -> None:
+        self._room = room
         self._jobs = jobs
         self._outputs = outputs
         self._outbox = outbox
@@ -45,6 +64,7 @@ class Jobs:
     async def submit(self, command: SubmitJob) -> Submitted:
         """Store a job as QUEUED. Repeating the command, or its idempotency key, finds the job."""
         job_id = await self._job_id(command)
+        await self._check_room(command, job_id)
         job = Job(
             id=job_id,
             owner=command.caller,
@@ -55,15 +75,21 @@ class Jobs:
             priority=command.priority,
             created_at=self._clock(),
         )
-        news = outgoing(job_id, JobSubmitted(job_id=job_id, owner=job.owner, priority=job.priority))
+        news = outgoing(job_id, _submitted(job))
         if await self._jobs.insert(job, news):
+            self._room.took(job.owner, job.run)
             await self._outbox.send(news)
             return Submitted(job=job)
         return Submitted(job=await self._own(command.caller, job_id), repeated=True)
 
     async def get(self, command: GetJob) -> Submitted:
-        """Return one of the caller's jobs."""
-        return Submitted(job=await self._own(command.caller, command.job_id))
+        """Return one of the caller's jobs, and where it stands if it is queued."""
+        job = await self._own(command.caller, command.job_id)
+        if job.status is not JobState.QUEUED:
+            return Submitted(job=job)
+        ahead, snapshot = await self._jobs.ahead(job), await self._jobs.snapshot()
+        where = place(job, ahead=ahead, snapshot=snapshot, now=self._clock())
+        return Submitted(job=job, place=where)
 
     async def list(self, command: ListJobs) -> JobPage:
         """Return a page of the caller's jobs."""
@@ -97,6 +123,12 @@ class Jobs:
         await self._outputs.delete(job.id)
         await self._jobs.delete(job)
         return Done()
+
+    async def _check_room(self, command: SubmitJob, job_id: str) -> None:
+        full = await self._room.check(command.caller, command.run)
+        # Repeating a submission that was accepted is never refused.
+        if full is not None and await self._jobs.get(job_id) is None:
+            raise Overloaded(full, retry_after_seconds=RETRY_AFTER_SECONDS)
 
     async def _job_id(self, command: SubmitJob) -> str:
         if command.idempotency_key is None:
