@@ -27,7 +27,7 @@ def run(backend, userpub, params):
         params: whatever the job was run with.
 
     Returns:
-        The number of qubits and the 16 probabilities of the measured bit strings.
+        The number of measured qubits and the 16 probabilities of the measured bit strings.
     """
     simu_res = simulate(five_qubits())
     print("Hello World!", params)

@@ -172,6 +172,7 @@ def test_the_runtimes_own_word_on_when_to_come_back_is_heeded() -> None:
         (413, "TooLarge", errors.TooLarge),
         (500, "Internal", errors.RequestRefused),
         (418, "SomethingNewer", errors.RequestRefused),
+        (400, "SomethingNewer", errors.InvalidRequest),
     ],
 )
 def test_a_problem_becomes_the_error_of_its_code(

@@ -61,10 +61,10 @@ class Sending:
     def answered(self, reply: Reply, *, now: float) -> float | None:
         """Return the pause before the next try, None if this reply is the one to read."""
         self.patience = ACQUAINTED
-        if reply.status != 429 and reply.status < 500:
+        not_done = reply.status in (408, 429)
+        if not not_done and reply.status < 500:
             return None
         problem = problem_of(reply)
-        not_done = reply.status == 429
         if not problem.retryable or not (not_done or self._request.repeat is Repeat.SAFE):
             return None
         pause = self._pause(now)

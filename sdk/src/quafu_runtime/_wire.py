@@ -71,6 +71,8 @@ class Call(Generic[T]):
 
 
 _CODES = {
+    400: "InvalidRequest",
+    422: "InvalidRequest",
     401: "NotAuthenticated",
     403: "Forbidden",
     404: "NotFound",
@@ -98,8 +100,11 @@ def problem_of(reply: Reply) -> Problem:
 
 
 def refused(reply: Reply, *, missing: type[errors.NotFound] = errors.NotFound) -> errors.RequestRefused:
-    """Return the error that an error reply stands for."""
-    return errors.refusal(problem_of(reply), missing=missing)
+    """Return the error that an error reply stands for; an unknown code goes by the status."""
+    problem = problem_of(reply)
+    if problem.code in errors.REFUSALS:
+        return errors.refusal(problem, missing=missing)
+    return errors.REFUSALS[_CODES.get(reply.status, errors.RequestRefused.code)](problem)
 
 
 def reads(model: type[M]) -> Callable[[Reply], M]:
