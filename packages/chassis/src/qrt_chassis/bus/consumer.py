@@ -1,6 +1,7 @@
 """The workers of one subscription: they take deliveries and settle them."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -38,11 +39,15 @@ class Consumer(Generic[D]):
             self._tasks.start(self._work(), name=f"worker {number}") for number in range(concurrency)
         ]
 
-    async def stop(self) -> None:
-        """Take nothing more, and wait for running handlers, `CANCEL_SECONDS` at most."""
+    def halt(self) -> None:
+        """Take nothing more, from this moment."""
         self._stopping.set()
         for worker in self._taking:
             worker.cancel("the subscription is cancelled")
+
+    async def stop(self) -> None:
+        """Take nothing more, and wait for running handlers, `CANCEL_SECONDS` at most."""
+        self.halt()
         mine = asyncio.current_task()
         # A handler may cancel its own subscription: it is not to wait for itself.
         others = [worker for worker in self._workers if worker is not mine]
@@ -75,3 +80,5 @@ class Consumer(Generic[D]):
                 log.warning("a delivery was not settled, it will come again: %r", error)
             else:
                 log.exception("a delivery was not settled, it will come again")
+            with contextlib.suppress(ConnectionError):
+                await delivery.give_back()

@@ -44,6 +44,8 @@ class MemoryBus:
             raise Undeliverable(f"nobody takes {message.schema_name} for {message.routing_key()}")
         try:
             async with asyncio.timeout(deadline.total_seconds()):
+                # As on a broker, others have their turn before a publish returns.
+                await asyncio.sleep(0)
                 for queue in found:
                     await queue.room()
         except TimeoutError:

@@ -84,6 +84,8 @@ class MemoryQueue:
 
     async def take(self, taker: Taker) -> Stored:
         """Wait for the next message for `taker`, which then holds it."""
+        # A backlog and a handler that awaits nothing must not keep the loop to themselves.
+        await asyncio.sleep(0)
         worker: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         taker.idle.append(worker)
         self._serve()

@@ -140,6 +140,7 @@ class AmqpSubscribed:
         if self._cancelled:
             return
         self._cancelled = True
+        self._consumer.halt()
         await self._tasks.close()
         feed = self._feed
         if feed is not None:

@@ -79,6 +79,8 @@ async def _declare_dead(channel: AbstractChannel, subscription: Subscription) ->
         "x-queue-type": "quorum",
         "x-max-length": DEAD_CAPACITY,
         "x-overflow": "drop-head",
+        # Looking at letters returns them: that must never be what removes one.
+        "x-delivery-limit": 1_000_000,
     }
     dead = await channel.declare_queue(dead_queue(subscription), durable=True, arguments=arguments)
     if subscription.durable:
