@@ -212,9 +212,10 @@ def test_an_answer_that_is_not_the_runtimes_is_called_that(answer: httpx.Respons
         Network(answer).client().send(_calls.get_job("j1"))
 
 
-def test_what_json_cannot_hold_is_refused_before_it_is_sent() -> None:
+@pytest.mark.parametrize("value", [{1, 2}, float("nan"), float("inf"), {(1, 2): 3}, b"bytes"])
+def test_what_json_cannot_hold_is_refused_before_it_is_sent(value: object) -> None:
     with pytest.raises(errors.InputValueException, match="params cannot be written as JSON"):
-        _calls.submit({"program_name": "n", "input": {"state": {1, 2}}})
+        _calls.submit({"program_name": "n", "input": {"state": value}})
 
 
 def test_a_wrong_field_is_named_before_it_is_sent() -> None:

@@ -136,6 +136,6 @@ def to_json(value: Any, *, what: str) -> bytes:
         InvalidRequest: JSON cannot hold it; `what` names it in the message.
     """
     try:
-        return json.dumps(value).encode()
+        return json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise errors.InvalidRequest.because(f"{what} cannot be written as JSON: {exc}", field=what) from exc

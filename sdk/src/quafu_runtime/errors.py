@@ -85,7 +85,8 @@ class RequestRefused(QuafuRuntimeError):
         return self.problem.retryable
 
     def __str__(self) -> str:
-        places = "".join(f"\n  {error.pointer}: {error.detail}" for error in self.errors)
+        others = (error for error in self.errors if error.detail != self.detail)
+        places = "".join(f"\n  {error.pointer}: {error.detail}" for error in others)
         return f"{self.problem.title}: {self.problem.detail}{places}"
 
 
