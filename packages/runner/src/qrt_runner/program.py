@@ -63,6 +63,11 @@ def run_and_exit(order: Order, channel: socket.socket, task_class: type | None) 
     owner = os.getpid()
     status = 1
     try:
+        _settle_in(order.settings)
+    except BaseException:  # noqa: BLE001 - whatever it is, it is no fault of the program's
+        report_fault(channel)
+        os._exit(status)
+    try:
         status = _attempt(order, channel, task_class, owner)
     finally:
         os._exit(status)
@@ -83,7 +88,6 @@ def _attempt(order: Order, channel: socket.socket, task_class: type | None, owne
 
 
 def _result(order: Order, channel: socket.socket, task_class: type | None) -> bytes:
-    _settle_in(order.settings)
     run = _entry_point(_load(order.source))
     params = _params(order.input)
     backend = order.settings.get("backend")

@@ -33,9 +33,7 @@ class UserPub:
             RuntimeError: called in a process the program has forked.
         """
         if os.getpid() != self._process:
-            raise RuntimeError(
-                "userpub.publish() works in the program's own process only, not in a fork"
-            )
+            raise RuntimeError("userpub.publish() works in the program's own process only, not in a fork")
         encoding, data = _encoded(message)
         if len(data) > self._message_bytes:
             raise PublishLimit(

@@ -17,7 +17,7 @@ from qrt_executor.adapters import processes
 from qrt_executor.adapters.descriptors import Reader, is_readable, readable
 from qrt_executor.adapters.scratch import Scratch
 from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
-from qrt_executor.adapters.zygote import Ends
+from qrt_executor.adapters.zygote import Ends, Zygote
 from qrt_executor.domain.verdict import Claim, Exit
 from qrt_executor.ports import Claims, InterimKind, Order, SandboxUnavailable, Sink, Stream
 
@@ -46,11 +46,11 @@ class Jail:
         pid: int,
         isolation: Isolation,
         places: Callable[[], tuple[Places, Scratch | None]],
-        zygote: int,
+        zygote: Zygote,
     ) -> None:
         self.isolation = isolation
         self.zygote = zygote
-        """Serial number of the zygote it was forked from."""
+        """What it was forked from; it does not outlive it."""
         self.pid = pid
         """Of the init, as the executor sees it; user code has not run when the kernel told it."""
         self._places = places
@@ -147,6 +147,8 @@ class Jail:
         fields = json.loads(report)
         status = fields["status"]
         killed = os.WIFSIGNALED(status)
+        if killed and os.WTERMSIG(status) == signal.SIGKILL and not self.zygote.alive:
+            return None  # it did not fail by itself: it died with what it hangs on
         return Exit(
             exit_code=None if killed else os.WEXITSTATUS(status),
             signal=os.WTERMSIG(status) if killed else None,

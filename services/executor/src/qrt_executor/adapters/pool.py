@@ -42,7 +42,6 @@ class ZygotePool:
         self._station = station
         self._parked: asyncio.Queue[Jail] = asyncio.Queue(maxsize=depth)
         self._zygote: Zygote | None = None
-        self._serial = 0
 
     @property
     def isolation(self) -> Isolation:
@@ -62,7 +61,6 @@ class ZygotePool:
         """
         with tempfile.TemporaryDirectory(prefix="qrt-zygote-", dir=self._station.scratch) as home:
             zygote = await self._start(Path(home))
-            self._serial += 1
             self._zygote = zygote
             try:
                 async with asyncio.TaskGroup() as group:
@@ -91,8 +89,7 @@ class ZygotePool:
         log.error("an attempt survived SIGKILL; killing its zygote")
         if isinstance(sandbox, Jail):
             sandbox.kill_by_force()
-            if self._zygote is not None and sandbox.zygote == self._serial:
-                self._zygote.kill()
+            sandbox.zygote.kill()
 
     async def _start(self, home: Path) -> Zygote:
         station = self._station
@@ -128,7 +125,7 @@ class ZygotePool:
         ends = await zygote.spawn()
         try:
             pid = await receive_ready(ends)
-            return Jail(ends, pid=pid, isolation=self.isolation, places=self._places, zygote=self._serial)
+            return Jail(ends, pid=pid, isolation=self.isolation, places=self._places, zygote=zygote)
         except SandboxUnavailable as exc:
             ends.close()
             raise ZygoteFailed(str(exc)) from exc

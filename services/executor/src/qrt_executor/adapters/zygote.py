@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from qrt_executor.adapters.descriptors import close_all, readable
+from qrt_executor.adapters.descriptors import close_all, is_readable, readable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Zygote:
         self._process = process
         self._control = control
         self._pidfd = os.pidfd_open(process.pid)
+        self._closed = False
         self.pid = pid
         """In the pid namespace it runs in."""
 
@@ -104,12 +105,19 @@ class Zygote:
             close_all(out_theirs, err_theirs, status_theirs)
         return ends
 
+    @property
+    def alive(self) -> bool:
+        """It serves, as far as can be seen."""
+        return not self._closed and not is_readable(self._pidfd)
+
     async def ended(self) -> None:
         """Return when the zygote is dead."""
         await readable(self._pidfd)
 
     def kill(self) -> None:
         """SIGKILL it, and with it all its attempts."""
+        if self._closed:
+            return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
@@ -124,6 +132,7 @@ class Zygote:
         except TimeoutError:
             log.error("zygote %d does not die", self._process.pid)  # noqa: TRY400
         finally:
+            self._closed = True
             os.close(self._pidfd)
 
 

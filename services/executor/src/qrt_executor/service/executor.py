@@ -176,7 +176,7 @@ class Executor:
             log.exception("the attempt failed on the executor's side")
             return _fault("the executor failed; its log has the details"), None
         verdict = judge(outcome.evidence)
-        if outcome.evidence.exit is None and outcome.evidence.stop is None:
+        if verdict.end == "refused" and outcome.evidence.stop is None:
             verdict = self._sandbox_lost(order.job_id, verdict)
         return verdict, outcome
 

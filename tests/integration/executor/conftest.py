@@ -1,0 +1,27 @@
+"""Fixtures of the executor's integration tests."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.executor.rig import PROGRAM_PYTHON, Rig, rig
+from tests.support.engines import require
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A directory that the programs' user can reach too; pytest's own are closed to it."""
+    require(PROGRAM_PYTHON.exists(), what="the environment of programs")
+    with tempfile.TemporaryDirectory(prefix="qrt-tests-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def executor(mongo_url: str, scratch: Path) -> AsyncIterator[Rig]:
+    """An executor that the tests of a run share."""
+    async with rig(mongo_url, scratch) as shared:
+        yield shared
