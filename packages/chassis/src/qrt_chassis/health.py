@@ -89,7 +89,12 @@ async def health_server(settings: HealthSettings, health: Health) -> AsyncIterat
         yield
         return
     config = uvicorn.Config(
-        health_app(health), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+        health_app(health),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=2,
     )
     server = _Server(config)
     with contextlib.closing(_listen(settings)) as listener:

@@ -97,8 +97,9 @@ class MemoryQueue:
             raise
 
     def settle(self, taker: Taker, stored: Stored) -> None:
-        """Forget a message that `taker` has dealt with."""
-        taker.holding.remove(stored)
+        """Forget a message that `taker` has dealt with, if it still was its own."""
+        if stored in taker.holding:
+            taker.holding.remove(stored)
 
     def give_back(self, taker: Taker, stored: Stored) -> None:
         """Return a message to the head of the queue."""

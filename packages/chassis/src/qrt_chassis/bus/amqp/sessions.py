@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from typing import Protocol
 
 from qrt_chassis import metrics
@@ -12,6 +13,10 @@ from qrt_chassis.tasks import Tasks
 from qrt_contracts.faults import Unavailable
 
 log = logging.getLogger(__name__)
+
+
+_STEADY_SECONDS = 5.0
+"""A session that lasted this long is followed by the shortest pause again."""
 
 
 class Follower(Protocol):
@@ -85,11 +90,13 @@ class Sessions:
                 log.warning("no connection to the broker (%r); next try in %.1f s", error, pause)
                 await asyncio.sleep(pause)
                 continue
-            backoff.reset()
+            began = time.monotonic()
             try:
                 await self._keep(session)
             finally:
                 await session.close()
+            if time.monotonic() - began > _STEADY_SECONDS:
+                backoff.reset()
             await asyncio.sleep(backoff.next())
 
     async def _keep(self, session: Session) -> None:
