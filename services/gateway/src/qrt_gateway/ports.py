@@ -1,9 +1,10 @@
 """What the gateway's use cases need from outside."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Protocol
 
+from qrt_contracts.values import Artifact, Payload
 from qrt_gateway.domain.accounts import Caller, Token
 
 Clock = Callable[[], datetime]
@@ -29,3 +30,16 @@ class AccountStore(Protocol):
 
     async def revoke(self, digest: str, *, now: datetime) -> None:
         """Mark a token as revoked, unless it is already."""
+
+
+class Artifacts(Protocol):
+    """Where blobs are kept, addressed by the sha256 of their content."""
+
+    async def put(self, data: bytes) -> Artifact:
+        """Store a blob."""
+
+    def read(self, sha256: str) -> AsyncIterator[bytes]:
+        """Yield a blob's bytes. Raises: NotFound."""
+
+    async def wrap(self, text: str) -> Payload:
+        """Return a JSON text as a payload, stored first if it is large."""

@@ -10,14 +10,13 @@ from starlette.responses import Response
 
 from qrt_chassis.logging import bound
 from qrt_chassis.passing import is_passing
-from qrt_contracts.faults import NotFound, Problem, RuntimeFault, Unavailable
+from qrt_contracts.faults import InvalidRequest, NotFound, Problem, RuntimeFault, Unavailable
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
 STATUS: dict[str, int] = {
-    "InvalidRequest": 400,
     "NotAuthenticated": 401,
     "Forbidden": 403,
     "NotFound": 404,
@@ -27,6 +26,7 @@ STATUS: dict[str, int] = {
     "NameTaken": 409,
     "TooLarge": 413,
     "UnsupportedMediaType": 415,
+    "InvalidRequest": 422,
     "ProgramInvalid": 422,
     "Overloaded": 429,
     "Internal": 500,
@@ -35,8 +35,15 @@ STATUS: dict[str, int] = {
 }
 """HTTP status by fault code; docs/errors.md says what to do about each."""
 
+MALFORMED = 400
+"""Status of a `MalformedBody`, which has the code of its parent."""
+
 RETRY_SECONDS = 1
 """What `Retry-After` says where the fault itself does not know better."""
+
+
+class MalformedBody(InvalidRequest):
+    """The body cannot be read at all, so that nothing can be said about its fields."""
 
 
 class MethodNotAllowed(RuntimeFault):
@@ -61,10 +68,10 @@ class RequestTimeout(RuntimeFault):
     retryable: ClassVar[bool] = True
 
 
-def document(problem: Problem) -> bytes:
+def document(problem: Problem, *, status: int) -> bytes:
     """Return the JSON of a problem: what it says, the HTTP status and the request's id."""
-    body: dict[str, Any] = {"type": "about:blank", "status": STATUS.get(problem.code, 500)}
-    body |= problem.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
+    body: dict[str, Any] = {"type": "about:blank", "status": status}
+    body |= problem.model_dump(mode="json", exclude_none=True)
     if not problem.errors:
         del body["errors"]
     if request_id := bound("request_id"):
@@ -75,7 +82,7 @@ def document(problem: Problem) -> bytes:
 def answer(fault: RuntimeFault, *, headers: dict[str, str] | None = None) -> Response:
     """Return the HTTP answer a fault makes."""
     problem = fault.problem()
-    status = STATUS.get(problem.code, 500)
+    status = MALFORMED if isinstance(fault, MalformedBody) else STATUS.get(problem.code, 500)
     extra = dict(headers or {})
     if status == 401:
         extra["WWW-Authenticate"] = 'Bearer realm="quafu-runtime"'
@@ -85,7 +92,7 @@ def answer(fault: RuntimeFault, *, headers: dict[str, str] | None = None) -> Res
     if status in (408, 413):
         # What is left of the body is not worth reading.
         extra["Connection"] = "close"
-    return Response(document(problem), status, extra, media_type=MEDIA_TYPE)
+    return Response(document(problem, status=status), status, extra, media_type=MEDIA_TYPE)
 
 
 def away(error: Exception) -> Unavailable | None:

@@ -8,13 +8,15 @@ from starlette.requests import Request
 
 from qrt_contracts.faults import FieldError, InvalidRequest, NotFound, TooLarge, field_errors
 from qrt_contracts.ids import plain
-from qrt_gateway.handlers.problems import RequestTimeout, UnsupportedMediaType
+from qrt_gateway.handlers.problems import MalformedBody, RequestTimeout, UnsupportedMediaType
 from qrt_gateway.handlers.texts import parsed
 
 M = TypeVar("M", bound=BaseModel)
 
 BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
+DISCARDED_BYTES = 64 << 20
+"""What is read of a body beyond its limit, to be able to answer."""
 
 
 async def body_as(request: Request, model: type[M], *, limit: int) -> M:
@@ -22,12 +24,13 @@ async def body_as(request: Request, model: type[M], *, limit: int) -> M:
 
     Raises:
         UnsupportedMediaType, RequestTimeout, TooLarge: it cannot be read.
-        InvalidRequest: it is no JSON, or not of this form; `errors` points at each fault.
+        MalformedBody: it is no JSON object.
+        InvalidRequest: it is not of this form; `errors` points at each fault.
     """
     _require_json(request)
     value = parsed(await _body(request, limit))
     if not isinstance(value, dict):
-        raise InvalidRequest("the body must be a JSON object")
+        raise MalformedBody("the body must be a JSON object")
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -66,24 +69,23 @@ def _require_json(request: Request) -> None:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit)
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
+                # What passes the limit is read on, and dropped: a client cut off while it still
+                # sends would never see the answer. Only one that goes on for ever is cut off.
+                if size <= limit:
+                    chunks.append(chunk)
+                elif size > limit + DISCARDED_BYTES:
+                    break
     except TimeoutError:
         raise RequestTimeout(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+    if size > limit:
+        raise TooLarge(f"the body is larger than {limit} bytes")
     return b"".join(chunks)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body is larger than {limit} bytes")
 
 
 def _invalid(error: ValidationError) -> InvalidRequest:

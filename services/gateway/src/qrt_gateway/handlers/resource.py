@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.port import Bus
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import away
+from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.watching import Watching
 
@@ -22,7 +22,7 @@ class Parts:
     """What handlers work with."""
 
     bus: Bus
-    artifacts: ArtifactStore
+    artifacts: Artifacts
     accounts: Accounts
     watching: Watching
     max_body_bytes: int

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import orjson
 
 from qrt_contracts.faults import InvalidRequest
+from qrt_gateway.handlers.problems import MalformedBody
 
 MAX_DEPTH = 254
 """Arrays and objects inside one another, the outermost counted."""
@@ -19,13 +20,13 @@ def parsed(body: bytes) -> Any:
     """Return what a JSON text says.
 
     Raises:
-        InvalidRequest: it is no JSON (NaN, infinities, lone surrogates and numbers beyond a double
+        MalformedBody: it is no JSON (NaN, infinities, lone surrogates and numbers beyond a double
             are not), or holds an integer beyond 64 bits, which would lose digits.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
+        raise MalformedBody(
             f"the body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
     if _LONG_NUMBER.search(body):
@@ -56,7 +57,7 @@ def _refuse_long_integers(body: bytes) -> None:
     try:
         json.loads(body, parse_int=_short_integer)
     except RecursionError:
-        raise InvalidRequest(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+        raise MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _short_integer(digits: str) -> int:
@@ -66,7 +67,7 @@ def _short_integer(digits: str) -> int:
 
 
 def _too_long(digits: str) -> NoReturn:
-    raise InvalidRequest(
+    raise MalformedBody(
         f"the body holds an integer of {len(digits.lstrip('-'))} digits; integers go from -2^63 to "
         "2^64 - 1: send a larger one as a string"
     )

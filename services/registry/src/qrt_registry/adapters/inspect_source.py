@@ -21,6 +21,7 @@ ENTRY = "run"
 ARGUMENTS = ("task", "userpub", "params")
 CALL = f"{ENTRY}({', '.join(ARGUMENTS)})"
 
+NO_FUNCTIONS = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.JoinedStr, ast.ListComp)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Finding = dict[str, str | int]
 
@@ -96,9 +97,12 @@ def check_entry(tree: ast.Module) -> None:
     if not bound:
         raise Unfit(missing(tree))
     last = bound[-1]
-    if isinstance(last, ast.ClassDef):
-        raise Unfit(f"`{ENTRY}` is a class; it must be a function {CALL}", last.lineno, last.col_offset + 1)
-    # A decorator, an assignment or an import can make anything of it: only its call will tell.
+    value = last.value if isinstance(last, ast.Assign | ast.AnnAssign) else None
+    if isinstance(last, ast.ClassDef) or isinstance(value, NO_FUNCTIONS):
+        raise Unfit(f"`{ENTRY}` is not a function; it must be one: {CALL}", last.lineno, last.col_offset + 1)
+    if isinstance(value, ast.Lambda):
+        check_arguments(value)
+    # A decorator, a call or an import can make anything of it: only running it will tell.
     if isinstance(last, Function) and not last.decorator_list:
         check_arguments(last)
 
@@ -144,7 +148,7 @@ def missing(tree: ast.Module) -> str:
     return f"the source has no function `{ENTRY}` at the top level: {CALL}{found}"
 
 
-def check_arguments(function: Function) -> None:
+def check_arguments(function: Function | ast.Lambda) -> None:
     """Refuse a signature that three positional arguments do not fit."""
     given = function.args
     names = [each.arg for each in (*given.posonlyargs, *given.args)]
@@ -156,14 +160,13 @@ def check_arguments(function: Function) -> None:
     where = (function.lineno, function.col_offset + 1)
     if required > wanted or (len(names) < wanted and not given.vararg):
         raise Unfit(
-            f"`{ENTRY}` takes {len(names)} arguments ({', '.join(names)}); "
-            f"it is called with {wanted}: {CALL}",
+            f"`{ENTRY}` takes {len(names)} arguments ({', '.join(names)}); it is called with three: {CALL}",
             *where,
         )
     if keywords:
         raise Unfit(
             f"`{ENTRY}` needs keyword arguments ({', '.join(keywords)}); "
-            f"it is called with {wanted} positional ones: {CALL}",
+            f"it is called with three positional ones: {CALL}",
             *where,
         )
 

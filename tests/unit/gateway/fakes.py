@@ -1,0 +1,302 @@
+"""What stands behind the gateway, in memory: accounts, blobs, and the two services that answer commands."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from qrt_chassis.bus.memory import MemoryBus
+from qrt_contracts import commands as c
+from qrt_contracts.events import JobChanged, JobOutput
+from qrt_contracts.faults import Conflict, NameTaken, NotFound
+from qrt_contracts.jobs import Job
+from qrt_contracts.states import TERMINAL, JobState
+from qrt_contracts.values import (
+    Artifact,
+    Limits,
+    Output,
+    OutputKind,
+    Payload,
+    Program,
+    RunSpec,
+    Version,
+    Visibility,
+)
+from qrt_gateway.domain.accounts import Caller, Token
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class MemoryAccounts:
+    """The `AccountStore` port."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Caller] = {}
+        self.by_digest: dict[str, Token] = {}
+        self.look_ups = 0
+
+    async def add_account(self, account: Caller, *, now: datetime) -> bool:
+        return self.accounts.setdefault(account.name, account) is account
+
+    async def account(self, name: str) -> Caller | None:
+        return self.accounts.get(name)
+
+    async def add_token(self, token: Token) -> bool:
+        return self.by_digest.setdefault(token.digest, token) is token
+
+    async def token(self, digest: str) -> Token | None:
+        self.look_ups += 1
+        return self.by_digest.get(digest)
+
+    async def tokens(self, account: str) -> list[Token]:
+        return [token for token in self.by_digest.values() if token.account == account]
+
+    async def revoke(self, digest: str, *, now: datetime) -> None:
+        self.by_digest[digest] = replace(self.by_digest[digest], revoked_at=now)
+
+
+class MemoryArtifacts:
+    """The `Artifacts` port; texts over `inline` characters become blobs."""
+
+    def __init__(self, *, inline: int = 1000) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self._inline = inline
+
+    async def put(self, data: bytes) -> Artifact:
+        digest = hashlib.sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return Artifact(sha256=digest, size=len(data))
+
+    async def read(self, sha256: str) -> AsyncIterator[bytes]:
+        if sha256 not in self.blobs:
+            raise NotFound(f"there is no artifact {sha256}")
+        data = self.blobs[sha256]
+        for start in range(0, len(data), 100):
+            yield data[start : start + 100]
+
+    async def wrap(self, text: str) -> Payload:
+        if len(text) <= self._inline:
+            return Payload(text=text)
+        return Payload(artifact=await self.put(text.encode()))
+
+
+class FakeRegistry:
+    """Answers what the gateway sends to the registry."""
+
+    def __init__(self) -> None:
+        self.programs: dict[str, Program] = {}
+
+    def handlers(self) -> dict[type[Any], Any]:
+        return {
+            c.CreateProgram: self.create,
+            c.AddVersion: self.add_version,
+            c.UpdateProgram: self.update,
+            c.DeleteProgram: self.delete,
+            c.GetProgram: self.get,
+            c.ListPrograms: self.list,
+            c.ResolveRun: self.resolve,
+        }
+
+    async def create(self, command: c.CreateProgram) -> c.ProgramFound:
+        if self._named(command.caller, command.name):
+            raise NameTaken(f"you have a program named {command.name!r} already", field="name")
+        fields = command.model_dump(exclude={"caller", "program_id", "bundle"})
+        self.programs[command.program_id] = program = Program(
+            id=command.program_id,
+            owner=command.caller,
+            latest=Version(number=1, bundle=command.bundle, created_at=NOW),
+            created_at=NOW,
+            updated_at=NOW,
+            **fields,
+        )
+        return c.ProgramFound(program=program)
+
+    async def add_version(self, command: c.AddVersion) -> c.ProgramFound:
+        old = self._visible(command.caller, command.program_id)
+        latest = Version(number=old.latest.number + 1, bundle=command.bundle, created_at=NOW)
+        return self._changed(old, latest=latest)
+
+    async def update(self, command: c.UpdateProgram) -> c.ProgramFound:
+        fields = command.model_dump(exclude={"caller", "program_id"}, exclude_none=True)
+        return self._changed(self._visible(command.caller, command.program_id), **fields)
+
+    async def delete(self, command: c.DeleteProgram) -> c.Done:
+        del self.programs[self._visible(command.caller, command.program_id).id]
+        return c.Done()
+
+    async def get(self, command: c.GetProgram) -> c.ProgramFound:
+        return c.ProgramFound(program=self._visible(command.caller, command.program_id, command.name))
+
+    async def list(self, command: c.ListPrograms) -> c.ProgramPage:
+        mine = [each for each in self.programs.values() if each.owner == command.caller]
+        mine = [each for each in mine[::-1] if not command.cursor or each.id < command.cursor]
+        page = tuple(mine[: command.limit])
+        more = len(mine) > command.limit
+        return c.ProgramPage(programs=page, next_cursor=page[-1].id if more else None, total=len(mine))
+
+    async def resolve(self, command: c.ResolveRun) -> c.RunResolved:
+        program = self._visible(command.caller, command.program_id, command.name)
+        run = RunSpec(
+            program_id=program.id,
+            program_name=program.name,
+            version=command.version or program.latest.number,
+            kind=program.kind,
+            bundle=program.latest.bundle,
+            backend=program.backend,
+            limits=Limits(),
+            max_attempts=program.max_attempts,
+        )
+        return c.RunResolved(run=run)
+
+    def _changed(self, old: Program, **fields: Any) -> c.ProgramFound:
+        self.programs[old.id] = new = old.model_copy(update=fields)
+        return c.ProgramFound(program=new)
+
+    def _named(self, owner: str, name: str | None) -> Program | None:
+        found = (each for each in self.programs.values() if (each.owner, each.name) == (owner, name))
+        return next(found, None)
+
+    def _visible(self, caller: str, program_id: str | None, name: str | None = None) -> Program:
+        program = self.programs.get(program_id or "") or self._named(caller, name)
+        if program is None or (program.owner != caller and program.visibility is Visibility.PRIVATE):
+            raise NotFound(f"there is no program {program_id or name}, or it is not yours")
+        return program
+
+
+class FakeScheduler:
+    """Answers what the gateway sends to the scheduler, and tells the news of jobs when a test says so."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+        self.jobs: dict[str, Job] = {}
+        self.outputs: dict[tuple[str, int], list[Output]] = {}
+        self.submissions: list[c.SubmitJob] = []
+        self.reads: list[c.ReadOutputs] = []
+        self.page_size = 10_000
+        self._keys: dict[str, tuple[str, str | None]] = {}
+
+    def handlers(self) -> dict[type[Any], Any]:
+        return {
+            c.SubmitJob: self.submit,
+            c.GetJob: self.get,
+            c.ListJobs: self.list,
+            c.CancelJob: self.cancel,
+            c.DeleteJob: self.delete,
+            c.ReadOutputs: self.read,
+        }
+
+    async def submit(self, command: c.SubmitJob) -> c.Submitted:
+        self.submissions.append(command)
+        if command.idempotency_key:
+            bound = self._keys.setdefault(command.idempotency_key, (command.job_id, command.fingerprint))
+            if bound[1] != command.fingerprint:
+                raise Conflict("this idempotency key was used with another request")
+            if bound[0] != command.job_id:
+                return c.Submitted(job=self.jobs[bound[0]], repeated=True)
+        return c.Submitted(job=self.add(command.job_id, owner=command.caller, run=command.run))
+
+    def add(self, job_id: str, *, owner: str = "alice", run: RunSpec | None = None, **fields: Any) -> Job:
+        run = run or RunSpec(
+            program_id="1" * 32,
+            program_name="hello",
+            version=1,
+            kind="quafu",  # type: ignore[arg-type]
+            bundle=Artifact(sha256="a" * 64, size=1),
+            backend=None,
+            limits=Limits(),
+            max_attempts=3,
+        )
+        self.jobs[job_id] = job = Job(
+            **{
+                "id": job_id,
+                "owner": owner,
+                "run": run,
+                "input": Payload(text="null"),
+                "status": JobState.QUEUED,
+                "attempt": 0,
+                "created_at": NOW,
+            }
+            | fields
+        )
+        return job
+
+    async def change(self, job_id: str, *, tell: bool = True, **fields: Any) -> None:
+        self.jobs[job_id] = job = self.jobs[job_id].model_copy(update=fields)
+        if tell:
+            await self._bus.publish(
+                JobChanged(
+                    job_id=job_id,
+                    status=job.status,
+                    attempt=job.attempt,
+                    last_output=job.last_output,
+                    problem=job.problem,
+                )
+            )
+
+    async def output(self, job_id: str, *texts: str, store: bool = True, tell: bool = True) -> None:
+        job = self.jobs[job_id]
+        stored = self.outputs.setdefault((job_id, job.attempt), [])
+        new = tuple(
+            Output(number=number, kind=OutputKind.LOG, at=NOW, stream="stdout", data=text)
+            for number, text in enumerate(texts, start=len(stored) + 1)
+        )
+        if store:
+            stored.extend(new)
+        if tell:
+            await self._bus.publish(JobOutput(job_id=job_id, attempt=job.attempt, outputs=new))
+
+    async def end(self, job_id: str, *, tell: bool = True, result: str | None = "1", **fields: Any) -> None:
+        job = self.jobs[job_id]
+        last = len(self.outputs.get((job_id, job.attempt), []))
+        await self.change(
+            job_id,
+            tell=tell,
+            **{
+                "status": JobState.SUCCEEDED,
+                "result": Payload(text=result) if result is not None else None,
+                "last_output": last,
+                "ended_at": NOW,
+            }
+            | fields,
+        )
+
+    async def get(self, command: c.GetJob) -> c.Submitted:
+        return c.Submitted(job=self._own(command.caller, command.job_id))
+
+    async def list(self, command: c.ListJobs) -> c.JobPage:
+        mine = [job for job in self.jobs.values() if job.owner == command.caller]
+        mine = [job for job in mine if command.status in (None, job.status)]
+        return c.JobPage(jobs=tuple(mine[: command.limit]))
+
+    async def cancel(self, command: c.CancelJob) -> c.Submitted:
+        self._own(command.caller, command.job_id)
+        await self.change(command.job_id, status=JobState.CANCELLED)
+        return c.Submitted(job=self.jobs[command.job_id])
+
+    async def delete(self, command: c.DeleteJob) -> c.Done:
+        if self._own(command.caller, command.job_id).status not in TERMINAL:
+            raise Conflict("cancel it before deleting it")
+        del self.jobs[command.job_id]
+        return c.Done()
+
+    async def read(self, command: c.ReadOutputs) -> c.OutputPage:
+        self.reads.append(command)
+        job = self._own(command.caller, command.job_id)
+        after = command.after if command.attempt == job.attempt else 0
+        stored = self.outputs.get((job.id, job.attempt), [])
+        found = stored[after : after + min(command.limit, self.page_size)]
+        last = found[-1].number if found else after
+        return c.OutputPage(
+            attempt=job.attempt,
+            status=job.status,
+            outputs=tuple(each for each in found if command.kind in (None, each.kind)),
+            last=last,
+            complete=job.status in TERMINAL and last >= job.last_output,
+        )
+
+    def _own(self, caller: str, job_id: str) -> Job:
+        job = self.jobs.get(job_id)
+        if job is None or job.owner != caller:
+            raise NotFound(f"there is no job {job_id}, or it is not yours")
+        return job

@@ -1,0 +1,102 @@
+"""The gateway's application over ASGI, with everything behind it in memory."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+from starlette.types import ASGIApp
+
+from qrt_chassis.bus.memory import MemoryBus
+from qrt_gateway import app
+from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.live import Live
+from qrt_gateway.service.watching import Watching
+from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts
+
+TOKEN, OTHER = "alice-token", "bob-token"
+
+
+@dataclass
+class Clock:
+    """Time that stands still until a test moves it."""
+
+    now: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    seconds: float = 0.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class World:
+    """The application and what stands behind it."""
+
+    app: ASGIApp
+    bus: MemoryBus
+    live: Live
+    clock: Clock
+    store: MemoryAccounts
+    accounts: Accounts
+    artifacts: MemoryArtifacts
+    registry: FakeRegistry
+    scheduler: FakeScheduler
+    http: httpx.AsyncClient
+    """Alice's."""
+    other: httpx.AsyncClient
+    """Bob's."""
+
+    def client(self, token: str | None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://gateway",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
+
+
+@asynccontextmanager
+async def world(
+    *, max_body_bytes: int = 100_000, sweep_seconds: float = 10.0, services: bool = True
+) -> AsyncIterator[World]:
+    """Build it; `services` False leaves every command unanswered."""
+    async with AsyncExitStack() as stack:
+        bus = MemoryBus()
+        stack.push_async_callback(bus.close)
+        registry, scheduler = FakeRegistry(), FakeScheduler(bus)
+        if services:
+            await bus.serve("registry", registry.handlers())
+            await bus.serve("scheduler", scheduler.handlers())
+        live = Live(bus, monotonic=time.monotonic)
+        await stack.enter_async_context(live.subscribed())
+        clock, store, artifacts = Clock(), MemoryAccounts(), MemoryArtifacts()
+        accounts = Accounts(store, clock=clock, monotonic=clock.monotonic)
+        await accounts.ensure([("alice", TOKEN), ("bob", OTHER)])
+        parts = Parts(
+            bus=bus,
+            artifacts=artifacts,
+            accounts=accounts,
+            watching=Watching(bus, live, sweep_seconds=sweep_seconds),
+            max_body_bytes=max_body_bytes,
+        )
+        whole = World(
+            app=app.build(parts),
+            bus=bus,
+            live=live,
+            clock=clock,
+            store=store,
+            accounts=accounts,
+            artifacts=artifacts,
+            registry=registry,
+            scheduler=scheduler,
+            http=None,  # type: ignore[arg-type]
+            other=None,  # type: ignore[arg-type]
+        )
+        whole.http = await stack.enter_async_context(whole.client(TOKEN))
+        whole.other = await stack.enter_async_context(whole.client(OTHER))
+        yield whole
