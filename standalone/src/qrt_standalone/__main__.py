@@ -26,16 +26,17 @@ def say(text: str) -> None:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m qrt_standalone", description=__doc__)
-    parser.add_argument("--data", type=Path, default=default_data(), help="keep everything here (%(default)s)")
-    parser.add_argument("--temporary", action="store_true", help="a throw-away data directory and a free port")
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to serve on, 0 for any (%(default)s)")
-    parser.add_argument("--mongo-url", help="a MongoDB server instead of the embedded one")
-    parser.add_argument("--program-python", type=Path, default=_program_python(), help="interpreter for programs")
-    parser.add_argument("--slots", type=int, help="jobs at once (one for each core)")
-    parser.add_argument("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-    parser.add_argument("--demo", action="store_true", help="run the sample programs first")
-    parser.add_argument("--exit", action="store_true", help="exit after the demo instead of serving")
+    add = parser.add_argument
+    add("--data", type=Path, default=default_data(), help="keep everything here (%(default)s)")
+    add("--temporary", action="store_true", help="a throw-away data directory and a free port")
+    add("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
+    add("--port", type=int, default=8000, help="port to serve on, 0 for any (%(default)s)")
+    add("--mongo-url", help="a MongoDB server instead of the embedded one")
+    add("--program-python", type=Path, default=_program_python(), help="interpreter for programs")
+    add("--slots", type=int, help="jobs at once (one for each core)")
+    add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    add("--demo", action="store_true", help="run the sample programs first")
+    add("--exit", action="store_true", help="exit after the demo instead of serving")
     return parser.parse_args(argv)
 
 
@@ -78,9 +79,7 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
 
 async def _demo(whole: Standalone, stop: asyncio.Event) -> None:
     environ = os.environ | {"QUAFU_RUNTIME_URL": whole.url, "QUAFU_RUNTIME_TOKEN": whole.token}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "qrt_standalone.demo", env=environ
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "qrt_standalone.demo", env=environ)
     async with asyncio.TaskGroup() as group:
         ended = group.create_task(process.wait())
         asked = group.create_task(stop.wait())

@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 log = logging.getLogger(__name__)
 
@@ -40,23 +41,33 @@ async def embedded_mongo(storage: Path) -> AsyncIterator[str]:
             "the embedded database is not installed: pip install 'qrt-standalone[embedded-mongo]', "
             "or name a MongoDB server with --mongo-url"
         )
-    storage.mkdir(parents=True, exist_ok=True, mode=0o700)
     port = _free_port()
-    process = await asyncio.create_subprocess_exec(
-        str(program),
-        *("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(storage)),
-        *("--standalone", "--sync-on-commit", "--log-level", "WARNING"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=(storage / "server.log").open("wb"),
-        start_new_session=True,
-        preexec_fn=_die_with_parent,
-    )
+    log_file = _prepared(storage)
+    with log_file:
+        process = await _spawn(program, storage, port, log_file)
     try:
         await _until_it_listens(process, port, storage)
         yield f"mongodb://127.0.0.1:{port}/?retryWrites=false"
     finally:
         await _stop(process)
+
+
+async def _spawn(program: Path, storage: Path, port: int, log_file: BinaryIO) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        str(program),
+        *("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(storage)),
+        *("--standalone", "--sync-on-commit", "--log-level", "WARNING"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=log_file,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
+
+
+def _prepared(storage: Path) -> BinaryIO:
+    storage.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return (storage / "server.log").open("wb")
 
 
 async def _until_it_listens(process: asyncio.subprocess.Process, port: int, storage: Path) -> None:

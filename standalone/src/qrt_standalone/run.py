@@ -58,7 +58,9 @@ async def compose(settings: StandaloneSettings) -> AsyncIterator[Standalone]:
     async with AsyncExitStack() as stack:
         stack.enter_context(_only_one(settings.data / "lock"))
         token = own_token(settings)
-        url = settings.mongo_url or await stack.enter_async_context(embedded_mongo(settings.data / "db"))
+        url = settings.mongo_url
+        if url is None:
+            url = await stack.enter_async_context(embedded_mongo(settings.data / "db"))
         mongo = MongoSettings(url=SecretStr(url))
         bus = MemoryBus()
         stack.push_async_callback(bus.close)
