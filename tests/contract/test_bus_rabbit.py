@@ -10,8 +10,8 @@ from datetime import timedelta
 import aio_pika
 import pytest
 
+from qrt_chassis.bus.amqp.dead import list_dead, replay_dead
 from qrt_chassis.bus.amqp.topology import BROKER_GAVE_UP, CRASHES_ALLOWED
-from qrt_chassis.bus.dead import list_dead, replay_dead
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus, Subscription
 from qrt_contracts.faults import Unavailable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from qrt_chassis.bus.dead import list_dead
+from qrt_chassis.bus.amqp.dead import list_dead
 from qrt_chassis.bus.letters import DeadLetter
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.bus.open import open_bus

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 
-from qrt_chassis.bus.dead import list_dead, replay_dead
+from qrt_chassis.bus.amqp.dead import list_dead, replay_dead
 from qrt_chassis.settings import BusSettings, SettingsError, load
 
 

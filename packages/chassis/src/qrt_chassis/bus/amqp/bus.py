@@ -40,7 +40,11 @@ class AmqpBus:
     async def publish(
         self, message: Message, *, mandatory: bool = False, deadline: timedelta = timedelta(seconds=30)
     ) -> None:
-        """Hand a message to the broker; waits for a connection, and sends again what was not confirmed."""
+        """Hand a message to the broker; waits for a connection, and sends again what was not confirmed.
+
+        Many may be under way at once. Those that overlap keep their order only while the connection
+        lasts: await one before the next where order matters.
+        """
         schema, seconds = message.schema_name, deadline.total_seconds()
         address = Address(
             exchange=message.exchange,
