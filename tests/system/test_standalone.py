@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import signal
+import socket
 import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
+from qrt_standalone.settings import StandaloneSettings, own_token
 from tests.system.client import Api
 from tests.system.composition import TOKEN, standalone
 
@@ -60,14 +62,21 @@ async def test_a_second_runtime_on_the_same_data_is_refused_with_a_reason(tmp_pa
         assert "another runtime is using" in told.decode()
 
 
+async def test_a_port_that_is_taken_is_named_and_nothing_else_is_printed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "qrt_standalone", "--data", str(tmp_path), "--port", str(port)),
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        _, told = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert f"cannot serve on 127.0.0.1:{port}" in told.decode()
+    assert "Traceback" not in told.decode()
+
+
 async def test_the_token_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    from qrt_standalone.__main__ import parse
-    from qrt_standalone.settings import own_token
-
-    arguments = parse(["--data", str(tmp_path)])
-    assert arguments.data == tmp_path
-    from qrt_standalone.settings import StandaloneSettings
-
     settings = StandaloneSettings(
         data=tmp_path,
         host="127.0.0.1",
@@ -97,12 +106,9 @@ async def test_the_demo_shows_interim_results_and_results_and_exits(tmp_path: Pa
     assert text.count("result | {") == 2
 
 
-@pytest.mark.parametrize("port", ["0"])
-async def test_ctrl_c_stops_a_serving_runtime_in_order(tmp_path: Path, port: str) -> None:
-    import signal
-
+async def test_ctrl_c_stops_a_serving_runtime_in_order(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "qrt_standalone", "--data", str(tmp_path / "data"), "--port", port),
+        *(sys.executable, "-m", "qrt_standalone", "--data", str(tmp_path / "data"), "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -71,7 +71,7 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
             if arguments.demo:
                 await _demo(whole, stop)
             if not arguments.exit:
-                say(_what_next(whole.url, settings))
+                say(_what_next(whole, settings))
                 await stop.wait()
         finally:
             stop.set()
@@ -91,15 +91,15 @@ async def _demo(whole: Standalone, stop: asyncio.Event) -> None:
         raise SystemExit(process.returncode)
 
 
-def _what_next(url: str, settings: StandaloneSettings) -> str:
+def _what_next(whole: Standalone, settings: StandaloneSettings) -> str:
     return f"""
-The runtime is serving on {url}
-Your token is in {settings.token_file}
+The runtime is serving on {whole.url}
+Your token is {whole.token} (kept in {settings.token_file})
 
 Try next, in another terminal:
-  export QUAFU_RUNTIME_URL={url} QUAFU_RUNTIME_TOKEN=$(cat {settings.token_file})
+  export QUAFU_RUNTIME_URL={whole.url} QUAFU_RUNTIME_TOKEN=$(cat {settings.token_file})
   .venv/bin/python examples/tour.py
-  curl -H "Authorization: Bearer $QUAFU_RUNTIME_TOKEN" {url}/v1/jobs
+  curl -H "Authorization: Bearer $QUAFU_RUNTIME_TOKEN" {whole.url}/v1/jobs
 
 Stop it with Ctrl-C; the next start finds every program, job and result again."""
 
@@ -121,7 +121,7 @@ def run() -> int:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quafu-runtime-")))
         try:
             asyncio.run(main(arguments, data))
-        except (AlreadyRunningError, EmbeddedDatabaseError) as error:
+        except (AlreadyRunningError, EmbeddedDatabaseError, OSError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
     return 0
