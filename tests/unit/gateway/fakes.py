@@ -19,6 +19,7 @@ from qrt_contracts.values import (
     OutputKind,
     Payload,
     Program,
+    ProgramKind,
     RunSpec,
     Version,
     Visibility,
@@ -201,7 +202,7 @@ class FakeScheduler:
             program_id="1" * 32,
             program_name="hello",
             version=1,
-            kind="quafu",  # type: ignore[arg-type]
+            kind=ProgramKind.QUAFU,
             bundle=Artifact(sha256="a" * 64, size=1),
             backend=None,
             limits=Limits(),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Handlers, Subscription
 from qrt_contracts.api import AttemptFrame, EndFrame, Frame, OutputsFrame, StateFrame
 from qrt_contracts.commands import GetJob, OutputPage, ReadOutputs, Submitted
@@ -19,7 +20,7 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Exchange
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output, OutputKind
-from qrt_gateway.service import mailbox, watching
+from qrt_gateway.service import mailbox
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.watching import Watching
 from tests.unit.gateway.fakes import NOW, FakeScheduler
@@ -223,12 +224,7 @@ def check(frames: list[Frame], world: UnreliableWorld) -> None:
 @pytest.fixture(autouse=True)
 def _small_mailboxes_and_short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox, "MAX_MESSAGES", 3)
-
-    class Short(watching.Backoff):
-        def next(self) -> float:
-            return 0.0
-
-    monkeypatch.setattr(watching, "Backoff", Short)
+    monkeypatch.setattr(Backoff, "next", lambda _: 0.0)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,7 +16,7 @@ async def upload(gateway: World, name: str = "hello", **more: Any) -> dict[str, 
 
 
 async def test_a_program_is_created_with_all_it_was_given(gateway: World) -> None:
-    given = {
+    given: dict[str, Any] = {
         "visibility": "public",
         "description": "says hello",
         "backend": "simulator",

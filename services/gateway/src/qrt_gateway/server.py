@@ -41,6 +41,11 @@ class HttpServer:
         host, port = self._socket.getsockname()[:2]
         return host, port
 
+    @property
+    def serving(self) -> bool:
+        """Connections are taken at present."""
+        return self._server is not None and self._server.started and not self._server.should_exit
+
     async def run(self) -> None:
         """Serve until cancelled; after `drain`, only wait."""
         listener = self._socket.dup()
