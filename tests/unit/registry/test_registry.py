@@ -1,0 +1,197 @@
+"""What users do with programs."""
+
+from typing import Any
+
+import pytest
+
+from qrt_contracts.commands import (
+    AddVersion,
+    CreateProgram,
+    DeleteProgram,
+    GetProgram,
+    ListPrograms,
+    ResolveRun,
+    UpdateProgram,
+)
+from qrt_contracts.faults import Conflict, InvalidRequest, NameTaken, NotFound, ProgramInvalid, Unavailable
+from qrt_contracts.values import LimitOverrides, Limits, Program, Version, Visibility
+from qrt_registry import domain
+from qrt_registry.service import RACES, Registry
+from tests.unit.registry.fakes import NOW, MemoryBundles, MemoryPrograms, ScriptedInspector
+
+ONE, TWO, NOBODY = "0" * 31 + "1", "0" * 31 + "2", "f" * 32
+
+
+class World:
+    def __init__(self) -> None:
+        self.programs, self.bundles = MemoryPrograms(), MemoryBundles()
+        self.inspector = ScriptedInspector()
+        self.registry = Registry(
+            programs=self.programs,
+            bundles=self.bundles,
+            inspector=self.inspector,
+            clock=lambda: NOW,
+            max_source_bytes=100,
+        )
+
+    async def create(self, program_id: str = ONE, source: str = "good", **more: Any) -> Program:
+        fields = {"caller": "alice", "name": "hello"} | more
+        command = CreateProgram(program_id=program_id, bundle=self.bundles.put(source), **fields)
+        return (await self.registry.create(command)).program
+
+    async def add(self, source: str, caller: str = "alice") -> Program:
+        command = AddVersion(caller=caller, program_id=ONE, bundle=self.bundles.put(source))
+        return (await self.registry.add_version(command)).program
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_created_program_has_its_first_version(world: World) -> None:
+    program = await world.create(visibility=Visibility.PUBLIC, backend="b", cost=2.0)
+    assert (program.owner, program.latest.number, program.backend, program.cost) == ("alice", 1, "b", 2.0)
+    found = await world.registry.get(GetProgram(caller="alice", program_id=ONE, with_source=True))
+    assert (found.program, found.source) == (program, "good")
+
+
+async def test_a_repeated_create_finds_its_own_work_done(world: World) -> None:
+    assert await world.create() == await world.create()
+    assert world.inspector.inspected == 1
+    with pytest.raises(Conflict):
+        await world.create(caller="mallory", name="other")
+
+
+async def test_an_owner_has_each_name_once(world: World) -> None:
+    await world.create()
+    with pytest.raises(NameTaken) as fault:
+        await world.create(TWO)
+    assert fault.value.field == "name"
+    await world.create(TWO, caller="bob")
+
+
+async def test_a_source_that_cannot_run_is_refused_and_nothing_kept(world: World) -> None:
+    with pytest.raises(ProgramInvalid) as fault:
+        await world.create(source="good\n    bad")
+    assert fault.value.detail == "it is bad (line 2, column 5):\n    bad"
+    assert fault.value.errors[0].pointer == "/source"
+    assert world.programs.programs == {}
+    await world.create()
+    with pytest.raises(ProgramInvalid):
+        await world.add("bad")
+    assert (await world.registry.get(GetProgram(caller="alice", name="hello"))).program.latest.number == 1
+
+
+async def test_a_source_over_the_limit_is_refused_unread(world: World) -> None:
+    with pytest.raises(ProgramInvalid, match="101 bytes; the limit is 100"):
+        await world.create(source="x" * 101)
+    assert world.inspector.inspected == 0
+
+
+async def test_versions_count_up_and_the_newest_again_changes_nothing(world: World) -> None:
+    await world.create()
+    assert (await world.add("second")).latest.number == 2
+    assert (await world.add("second")).latest.number == 2
+    assert (await world.add("good")).latest.number == 3
+
+
+async def test_a_version_that_lost_a_race_takes_the_next_number(world: World) -> None:
+    await world.create()
+    world.programs.races = [Version(number=2, bundle=world.bundles.put("theirs"), created_at=NOW)]
+    assert (await world.add("ours")).latest.number == 3
+
+
+async def test_a_race_lost_for_ever_ends_as_a_passing_fault(world: World) -> None:
+    await world.create()
+    world.programs.races = [
+        Version(number=RACES + 2 - lost, bundle=world.bundles.put(str(lost)), created_at=NOW)
+        for lost in range(RACES + 1)
+    ]
+    with pytest.raises(Unavailable):
+        await world.add("ours")
+
+
+async def test_the_number_of_versions_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain, "MAX_VERSIONS", 1)
+    await world.create()
+    with pytest.raises(Conflict):
+        await world.add("second")
+
+
+async def test_a_private_program_is_its_owners_alone(world: World) -> None:
+    await world.create()
+    for command in (
+        world.registry.get(GetProgram(caller="bob", program_id=ONE)),
+        world.registry.get(GetProgram(caller="bob", name="hello")),
+        world.registry.resolve(ResolveRun(caller="bob", program_id=ONE)),
+        world.registry.update(UpdateProgram(caller="bob", program_id=ONE, cost=1)),
+        world.registry.delete(DeleteProgram(caller="bob", program_id=ONE)),
+        world.add("second", caller="bob"),
+    ):
+        with pytest.raises(NotFound):
+            await command
+
+
+async def test_a_public_program_is_seen_and_run_by_all_and_changed_by_its_owner(world: World) -> None:
+    program = await world.create(visibility=Visibility.PUBLIC)
+    assert (await world.registry.get(GetProgram(caller="bob", program_id=ONE))).program == program
+    assert (await world.registry.resolve(ResolveRun(caller="bob", program_id=ONE))).run.program_id == ONE
+    for command in (
+        world.registry.get(GetProgram(caller="bob", name="hello")),
+        world.registry.update(UpdateProgram(caller="bob", program_id=ONE, cost=1)),
+        world.registry.delete(DeleteProgram(caller="bob", program_id=ONE)),
+    ):
+        with pytest.raises(NotFound):
+            await command
+
+
+async def test_what_a_job_runs_is_fixed_by_version_and_limits(world: World) -> None:
+    await world.create(limits=LimitOverrides(wall_seconds=5), max_attempts=1)
+    first = world.programs.programs[ONE].latest
+    await world.add("second")
+    newest = (await world.registry.resolve(ResolveRun(caller="alice", name="hello"))).run
+    assert (newest.version, newest.max_attempts) == (2, 1)
+    assert newest.limits == Limits(wall_seconds=5)
+    old = (await world.registry.resolve(ResolveRun(caller="alice", name="hello", version=1))).run
+    assert (old.version, old.bundle) == (1, first.bundle)
+    with pytest.raises(NotFound, match="has no version 3; its newest is 2"):
+        await world.registry.resolve(ResolveRun(caller="alice", name="hello", version=3))
+
+
+async def test_an_update_changes_what_it_gives(world: World) -> None:
+    await world.create(description="old", cost=1)
+    update = UpdateProgram(caller="alice", program_id=ONE, description="new", name="other")
+    changed = (await world.registry.update(update)).program
+    assert (changed.description, changed.name, changed.cost) == ("new", "other", 1)
+    await world.create(TWO)
+    with pytest.raises(NameTaken):
+        await world.registry.update(UpdateProgram(caller="alice", program_id=ONE, name="hello"))
+
+
+async def test_programs_are_listed_newest_first_in_pages(world: World) -> None:
+    for number in range(3):
+        await world.create(f"{number:032x}", name=f"p{number}")
+    await world.create(NOBODY, caller="bob")
+    first = await world.registry.list(ListPrograms(caller="alice", limit=2))
+    assert ([each.name for each in first.programs], first.total) == (["p2", "p1"], 3)
+    rest = await world.registry.list(ListPrograms(caller="alice", limit=2, cursor=first.next_cursor))
+    assert ([each.name for each in rest.programs], rest.next_cursor) == (["p0"], None)
+
+
+async def test_a_deleted_program_is_gone_and_its_name_free(world: World) -> None:
+    await world.create()
+    await world.registry.delete(DeleteProgram(caller="alice", program_id=ONE))
+    with pytest.raises(NotFound):
+        await world.registry.resolve(ResolveRun(caller="alice", program_id=ONE))
+    assert world.bundles.blobs, "jobs that run it still need the bundle"
+    await world.create(TWO)
+
+
+async def test_a_program_is_named_in_one_way(world: World) -> None:
+    for command in (
+        GetProgram(caller="alice"),
+        GetProgram(caller="alice", program_id=ONE, name="hello"),
+    ):
+        with pytest.raises(InvalidRequest):
+            await world.registry.get(command)
