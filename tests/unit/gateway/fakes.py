@@ -174,6 +174,7 @@ class FakeScheduler:
         self.outputs: dict[tuple[str, int], list[Output]] = {}
         self.submissions: list[c.SubmitJob] = []
         self.reads: list[c.ReadOutputs] = []
+        self.looks: list[c.GetJob] = []
         self.page_size = 10_000
         self._keys: dict[str, tuple[str, str | None]] = {}
 
@@ -263,6 +264,7 @@ class FakeScheduler:
         )
 
     async def get(self, command: c.GetJob) -> c.Submitted:
+        self.looks.append(command)
         return c.Submitted(job=self._own(command.caller, command.job_id))
 
     async def list(self, command: c.ListJobs) -> c.JobPage:

@@ -32,14 +32,11 @@ class HttpServer:
         """
         self._app = app
         self._socket = _bound(host, port)
+        bound_host, bound_port = self._socket.getsockname()[:2]
+        self.address: tuple[str, int] = (bound_host, bound_port)
+        """Host and port, as bound."""
         self._server: _Server | None = None
         self._draining = asyncio.Event()
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port, as bound."""
-        host, port = self._socket.getsockname()[:2]
-        return host, port
 
     @property
     def serving(self) -> bool:
@@ -77,6 +74,7 @@ class HttpServer:
     async def drain(self) -> None:
         """Take no new connection, and return when those there were have been answered."""
         self._draining.set()
+        self._socket.close()  # it shares its backlog with the one served: open, it would take connections
         if self._server is not None:
             self._server.should_exit = True
             await self._server.ended.wait()
