@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from qrt_contracts.values import Isolation
+from qrt_executor.adapters.bubblewrap import find_bubblewrap
 from tests.integration.executor.rig import PROGRAM_PYTHON, Rig, rig
 from tests.support.engines import require
 
@@ -20,8 +22,17 @@ def scratch() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.fixture(scope="session", params=[Isolation.JAIL, Isolation.PROCESS], ids=["jail", "process"])
+def level(request: pytest.FixtureRequest) -> Isolation:
+    """Each isolation level that this host offers."""
+    found: Isolation = request.param
+    if found is Isolation.JAIL:
+        require(find_bubblewrap(), what="bubblewrap")
+    return found
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def executor(mongo_url: str, scratch: Path) -> AsyncIterator[Rig]:
+async def executor(mongo_url: str, scratch: Path, level: Isolation) -> AsyncIterator[Rig]:
     """An executor that the tests of a run share."""
-    async with rig(mongo_url, scratch) as shared:
+    async with rig(mongo_url, scratch, level=level) as shared:
         yield shared

@@ -1,6 +1,7 @@
 """One executor on a memory bus, a real artifact store and real sandboxes, driven by its messages."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,16 @@ from qrt_chassis.store import open_store
 from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, JobOutput, RunAttempt
 from qrt_contracts.ids import new_id
 from qrt_contracts.message import Exchange
-from qrt_contracts.values import Artifact, Limits, Output, OutputKind, Payload, ProgramKind, RunSpec
+from qrt_contracts.values import (
+    Artifact,
+    Isolation,
+    Limits,
+    Output,
+    OutputKind,
+    Payload,
+    ProgramKind,
+    RunSpec,
+)
 from qrt_executor.compose import compose
 from qrt_executor.settings import ExecutorSettings
 from tests.support.waiting import wait_until
@@ -184,8 +194,21 @@ def _spec(bundle: Artifact, limits: Limits) -> RunSpec:
     )
 
 
+def alive(marker: str) -> list[int]:
+    """Return the processes on this machine whose command line holds `marker`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if marker.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+    return found
+
+
 @asynccontextmanager
-async def rig(mongo_url: str, scratch: Path, **settings: object) -> AsyncIterator[Rig]:
+async def rig(
+    mongo_url: str, scratch: Path, *, level: Isolation = Isolation.JAIL, **settings: object
+) -> AsyncIterator[Rig]:
     """Run an executor until the context is left; it drains then."""
     mongo = MongoSettings(url=SecretStr(mongo_url), prefix="executor-")
     values: dict[str, object] = {
@@ -194,7 +217,6 @@ async def rig(mongo_url: str, scratch: Path, **settings: object) -> AsyncIterato
         "name": "rig",
         "slots": 2,
         "program_python": PROGRAM_PYTHON,
-        "unsafe_process": True,
         "scratch": scratch,
         "heartbeat_seconds": 0.5,
         "grace_seconds": 0.5,
@@ -205,7 +227,7 @@ async def rig(mongo_url: str, scratch: Path, **settings: object) -> AsyncIterato
     async with open_store(mongo) as store:
         whole = Rig(bus, ArtifactStore(store), made, stop)
         await whole.listen()
-        async with compose(made, bus=bus) as service:
+        async with compose(made, bus=bus, levels=(level,)) as service:
             running = asyncio.create_task(
                 serve([service], health=made.health, stop=stop, grace=timedelta(seconds=20))
             )

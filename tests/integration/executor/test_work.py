@@ -8,26 +8,14 @@ from pathlib import Path
 import pytest
 
 from qrt_contracts.events import RunningAttempt
-from tests.integration.executor.rig import Rig, body, rig
+from qrt_contracts.ids import new_id
+from qrt_contracts.values import Isolation
+from tests.integration.executor.rig import Rig, alive, body, rig
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SLEEP = body("print('up', flush=True)", "import time", "time.sleep(1000)")
-
-
-def processes_with(text: str) -> list[int]:
-    """Return the processes whose environment or working directory tells they belong to an attempt."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                where = os.readlink(entry / "cwd")
-            except OSError:
-                continue
-            if text in where:
-                found.append(int(entry.name))
-    return found
 
 
 async def test_a_running_attempt_is_in_the_heartbeat_until_its_end_is_reported(executor: Rig) -> None:
@@ -81,40 +69,47 @@ async def test_attempts_run_at_the_same_time(executor: Rig) -> None:
     assert [told.result for told in pair] == ["1", "1"]
 
 
-DAEMON = body(
-    "import os, time",
-    "for _ in range(3):",
-    "    if os.fork() == 0:",
-    "        os.setsid()",
-    "        if os.fork() == 0:",
-    "            for fd in range(4): os.close(fd)",
-    "            time.sleep(1000)",
-    "        os._exit(0)",
-    "time.sleep(0.2)",
-    "return os.getcwd()",
-)
+def daemons(marker: str, last: str) -> str:
+    """Return a program that starts daemons whose command line is `marker`, in sessions of their own."""
+    return body(
+        "import os, time",
+        "for _ in range(3):",
+        "    if os.fork() == 0:",
+        "        os.setsid()",
+        "        if os.fork() == 0:",
+        "            os.closerange(0, 64)",
+        f"            os.execv('/bin/sleep', ['{marker}', '1000'])",
+        "        os._exit(0)",
+        "    os.wait()",
+        "time.sleep(0.2)",
+        "print('up', flush=True)",
+        last,
+    )
 
 
 async def test_daemons_are_dead_when_the_end_is_reported(executor: Rig) -> None:
-    told = await executor.run(DAEMON)
+    marker = f"qrt-daemon-{new_id()}"
+    _, told = await executor.begin(daemons(marker, "time.sleep(0.5)"))
+    await wait_until(lambda: len(alive(marker)) == 3, description="the daemons live")
+    await executor.end_of(told)
     assert told.end.end == "succeeded"
-    assert processes_with(str(executor.settings.scratch)) == []
+    assert alive(marker) == []
 
 
 async def test_a_killed_tree_is_dead_when_the_end_is_reported(executor: Rig) -> None:
-    order, told = await executor.begin(
-        DAEMON.replace("return os.getcwd()", "print('up', flush=True); time.sleep(1000)")
-    )
+    marker = f"qrt-daemon-{new_id()}"
+    order, told = await executor.begin(daemons(marker, "time.sleep(1000)"))
     await wait_until(lambda: told.log == "up\n", description="the program runs")
+    assert len(alive(marker)) == 3
     await executor.cancel(order)
     await executor.end_of(told)
-    assert processes_with(str(executor.settings.scratch)) == []
+    assert alive(marker) == []
 
 
 async def test_a_zygote_that_dies_is_replaced_and_its_attempts_go_back_to_the_queue(
-    mongo_url: str, scratch: Path
+    mongo_url: str, scratch: Path, level: Isolation
 ) -> None:
-    async with rig(mongo_url, scratch, name="zygoteless") as own:
+    async with rig(mongo_url, scratch, level=level, name="zygoteless") as own:
         _, told = await own.begin(SLEEP)
         await wait_until(lambda: told.log == "up\n", description="the program runs")
         for pid in zygotes(os.getpid(), newest=True):
@@ -131,9 +126,9 @@ async def test_a_zygote_that_dies_is_replaced_and_its_attempts_go_back_to_the_qu
 
 
 async def test_an_executor_that_stops_gives_running_work_back_and_says_goodbye(
-    mongo_url: str, scratch: Path
+    mongo_url: str, scratch: Path, level: Isolation
 ) -> None:
-    async with rig(mongo_url, scratch, name="leaver") as own:
+    async with rig(mongo_url, scratch, level=level, name="leaver") as own:
         _, told = await own.begin(SLEEP)
         await wait_until(lambda: told.log == "up\n", description="the program runs")
         own.stop.set()
@@ -146,8 +141,10 @@ async def test_an_executor_that_stops_gives_running_work_back_and_says_goodbye(
         assert own.beat.slots == 0
 
 
-async def test_an_executor_that_stops_lets_short_work_end(mongo_url: str, scratch: Path) -> None:
-    async with rig(mongo_url, scratch, name="finisher", drain_seconds=10) as own:
+async def test_an_executor_that_stops_lets_short_work_end(
+    mongo_url: str, scratch: Path, level: Isolation
+) -> None:
+    async with rig(mongo_url, scratch, level=level, name="finisher", drain_seconds=10) as own:
         _, told = await own.begin(body("print('up', flush=True)", "import time", "time.sleep(1)", "return 1"))
         await wait_until(lambda: told.log == "up\n", description="the program runs")
         own.stop.set()

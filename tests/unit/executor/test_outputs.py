@@ -85,7 +85,8 @@ async def test_a_bus_that_is_away_holds_the_program_up() -> None:
     bus.open.clear()
     outputs, _ = made(bus)
     publishing = asyncio.create_task(outputs.publish_all())
-    await asyncio.wait_for(outputs.room(), 1)
+    outputs.interim("text", b"in flight")
+    await wait_until(lambda: bus.at_once == 1, description="a batch in flight")
     while outputs._pending_bytes < PENDING_BYTES:
         outputs.interim("text", b"x" * 10_000)
     waiting = asyncio.create_task(outputs.room())

@@ -5,8 +5,7 @@ import os
 from dataclasses import dataclass
 
 EVENTS, STDOUT, STDERR, STATUS, FIRST_CGROUP = 3, 4, 5, 6, 7
-COUNT = 4
-"""Descriptors every spawn brings; more are `cgroup.procs` files to join."""
+"""Where the first `cgroup.procs` file stands, if the executor has sent any to join."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,12 @@ def take(received: list[int]) -> Ends:
         os.dup2(fd, place, inheritable=False)
     os.closerange(EVENTS + len(high), os.sysconf("SC_OPEN_MAX"))
     return Ends(cgroups=tuple(range(FIRST_CGROUP, EVENTS + len(high))))
+
+
+def join(own: Ends) -> None:
+    """Move this process into the cgroups whose `cgroup.procs` the executor has opened."""
+    for fd in own.cgroups:
+        os.write(fd, b"0")
 
 
 def redirect_streams() -> None:

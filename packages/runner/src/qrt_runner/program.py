@@ -19,7 +19,7 @@ from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
 from qrt_runner import frames, system
-from qrt_runner.encode import NotRepresentable, to_json
+from qrt_runner.encode import NotRepresentable, from_json, to_json
 from qrt_runner.quafu_bridge import NoTask
 from qrt_runner.userpub import PublishLimit, UserPub
 
@@ -97,7 +97,7 @@ def _result(order: Order, channel: socket.socket, task_class: type | None) -> by
     try:
         text = to_json(value).encode()
     except NotRepresentable as exc:
-        raise Failure("InvalidResult", f"run() returned {exc}; JSON cannot hold it") from None
+        raise Failure("InvalidResult", f"run() returned {exc}, which cannot be represented") from None
     limit = order.settings["result_bytes"]
     if len(text) > limit:
         raise Failure("OutputLimitExceeded", f"the result has {len(text)} bytes; the limit is {limit} bytes")
@@ -164,7 +164,7 @@ def _entry_point(module: ModuleType) -> Any:
 
 def _params(text: bytes) -> Any:
     try:
-        return json.loads(text)
+        return from_json(text)
     except (ValueError, RecursionError) as exc:
         raise Failure("InvalidInput", f"the input cannot be read as JSON: {exc}") from None
 

@@ -3,19 +3,61 @@
 import ctypes
 import os
 import signal
+import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_SECCOMP_MODE_FILTER = 2
+_CAPABILITY_VERSION_3 = 0x20080522
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 
 
 def prctl(option: int, value: int = 0) -> None:
     """Call prctl(2). Raises OSError."""
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
+
+
+def unshare(flags: int) -> None:
+    """Call unshare(2). Raises OSError."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    """Call mount(2). Raises OSError."""
+    words = [None if word is None else word.encode() for word in (source, target, kind)]
+    options = None if data is None else data.encode()
+    _check(_libc.mount(*words, ctypes.c_ulong(flags), options), f"mount {target}")
+
+
+def drop_capabilities() -> None:
+    """Give up every capability for good: bounding, ambient, permitted, effective, inheritable."""
+    for capability in range(64):
+        if _libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0) == 1:
+            prctl(PR_CAPBSET_DROP, capability)
+    _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
+    header = struct.pack("=II", _CAPABILITY_VERSION_3, 0)
+    _check(_libc.capset(header, bytes(24)), "capset")
+
+
+def load_filter(program: bytes) -> None:
+    """Load a seccomp filter (an array of sock_filter) on this thread; there is no way back."""
+    code = ctypes.create_string_buffer(program, len(program))
+    filter_ = struct.pack("HP", len(program) // 8, ctypes.addressof(code))  # struct sock_fprog
+    _check(_libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), filter_, 0, 0), "PR_SET_SECCOMP")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
         errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno), f"prctl {option}")
+        raise OSError(errno, os.strerror(errno), what)
 
 
 def die_with_parent(parent: int, *, by: signal.Signals = signal.SIGKILL) -> None:

@@ -3,10 +3,14 @@
 import os
 import socket
 import threading
+import time
 from typing import Any
 
 from qrt_runner import frames
-from qrt_runner.encode import NotRepresentable, to_json
+from qrt_runner.encode import NotRepresentable, Progress, to_json
+
+PROGRESS_SECONDS = 0.1
+"""Progress is told no more often than this, but for its last step."""
 
 
 class PublishLimit(RuntimeError):
@@ -21,9 +25,10 @@ class UserPub:
         self._message_bytes = message_bytes
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self._progress_at = -PROGRESS_SECONDS
 
     def publish(self, message: Any) -> None:
-        """Publish one interim result: bytes, str, or any value JSON can hold.
+        """Publish one interim result: bytes, str, or any value that `encode.to_json` can write.
 
         Blocks while the runtime is behind. Safe to call from any thread of the program.
 
@@ -42,6 +47,20 @@ class UserPub:
         with self._lock:
             frames.send(self._channel, frames.Frame.INTERIM, encoding, data)
 
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Tell how far the program has come, which listeners show as a bar. Cheap to call in a loop.
+
+        Args:
+            done: how much is done, in any unit.
+            total: how much there is to do, in the same unit; None if nobody knows.
+            message: what is being done.
+        """
+        now = time.monotonic()
+        if now - self._progress_at < PROGRESS_SECONDS and (total is None or done < total):
+            return
+        self._progress_at = now
+        self.publish(Progress(done, total, message))
+
 
 def _encoded(message: Any) -> tuple[bytes, bytes]:
     if isinstance(message, bytes | bytearray | memoryview):
@@ -54,5 +73,5 @@ def _encoded(message: Any) -> tuple[bytes, bytes]:
         raise TypeError(f"userpub.publish() cannot send a str that is no Unicode text: {exc}") from None
     except NotRepresentable as exc:
         raise TypeError(
-            f"userpub.publish() takes bytes, str, or a value that JSON can hold; this holds {exc}"
+            f"userpub.publish() takes bytes, str, or a value that can be represented; this holds {exc}"
         ) from None

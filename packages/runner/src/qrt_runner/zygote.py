@@ -1,7 +1,7 @@
 """The zygote of one program environment: imports once, then forks a parked attempt per request.
 
 Run by path with the environment's own Python, isolated (`-I`); its control socket is descriptor 3.
-It never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"op": "spawn"}`,
+It never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"disk_bytes": n}`,
 with the attempt's descriptors; it answers on the attempt's own event socket, never here.
 """
 
@@ -15,7 +15,10 @@ import signal
 import socket
 import sys
 import traceback
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from qrt_runner.ends import Ends
 
 CONTROL = 3
 _MAX_DESCRIPTORS = 12
@@ -53,7 +56,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _warm(control: socket.socket, *, jailed: bool) -> "Zygote":
-    from qrt_runner import init, program, system, warmup  # noqa: F401 - loaded before the first fork
+    # All of them loaded before the first fork.
+    from qrt_runner import ends, init, namespaces, program, system, warmup  # noqa: F401
 
     if not jailed:
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -74,6 +78,7 @@ class Zygote:
         self._control = control
         self._jailed = jailed
         self._task_class = task_class
+        self._filter = _filter() if jailed else b""
         self._inits: set[int] = set()
 
     def serve(self) -> None:
@@ -103,34 +108,55 @@ class Zygote:
                 received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
         if not data:
             return False
-        if not flags & socket.MSG_CTRUNC and json.loads(data).get("op") == "spawn":
-            self._spawn(list(received))
+        if not flags & socket.MSG_CTRUNC:
+            self._spawn(json.loads(data), list(received))
         for fd in received:
             os.close(fd)
         return True
 
-    def _spawn(self, received: list[int]) -> None:
+    def _spawn(self, request: dict[str, int], received: list[int]) -> None:
         zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_attempt(received, zygote=zygote)
+            self._become_attempt(request, received, zygote=zygote)
         if not self._jailed:
             self._inits.add(pid)
 
-    def _become_attempt(self, received: list[int], *, zygote: int) -> NoReturn:
+    def _become_attempt(self, request: dict[str, int], received: list[int], *, zygote: int) -> NoReturn:
         try:
-            from qrt_runner import ends, init, system
+            from qrt_runner import ends
 
             signal.set_wakeup_fd(-1)
             own = ends.take(received)
-            system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
-            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-            system.die_with_parent(zygote, by=signal.SIGUSR1)
-            init.run_init(own, jailed=False, task_class=self._task_class, confine=lambda: None)
+            if self._jailed:
+                self._become_jail(own, request)
+            self._become_process(own, zygote)
         except BaseException:  # noqa: BLE001 - a child must never return into the zygote's loop
             traceback.print_exc()
         finally:
             os._exit(1)
+
+    def _become_jail(self, own: "Ends", request: dict[str, int]) -> NoReturn:
+        from qrt_runner import ends, init, namespaces, system
+
+        namespaces.enter()
+        if os.fork() != 0:
+            os._exit(0)
+        ends.join(own)
+        namespaces.furnish(disk_bytes=request["disk_bytes"])
+        program = self._filter
+        init.run_init(
+            own, jailed=True, task_class=self._task_class, confine=lambda: system.load_filter(program)
+        )
+
+    def _become_process(self, own: "Ends", zygote: int) -> NoReturn:
+        from qrt_runner import ends, init, system
+
+        ends.join(own)
+        system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        system.die_with_parent(zygote, by=signal.SIGUSR1)
+        init.run_init(own, jailed=False, task_class=self._task_class, confine=lambda: None)
 
     def _reap(self) -> None:
         """Collect ended children; kill the orphans of an init that was killed from below."""
@@ -151,6 +177,12 @@ class Zygote:
             return False
         self._inits.discard(pid)
         return pid != 0
+
+
+def _filter() -> bytes:
+    from qrt_runner import namespaces
+
+    return namespaces.filter_program()
 
 
 if __name__ == "__main__":

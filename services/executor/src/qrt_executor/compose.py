@@ -11,9 +11,10 @@ from qrt_chassis.bus.port import Bus, Subscribed
 from qrt_chassis.lifecycle import Service
 from qrt_chassis.store import open_store
 from qrt_contracts.ids import new_id
-from qrt_contracts.values import Isolation, LimitOverrides
-from qrt_executor import handlers, metrics
+from qrt_contracts.values import Isolation, LimitOverrides, Limits
+from qrt_executor import handlers
 from qrt_executor.adapters.bundles import CachedBundles
+from qrt_executor.adapters.cgroups import find_cgroups
 from qrt_executor.adapters.environment import probe
 from qrt_executor.adapters.pool import Station, ZygotePool
 from qrt_executor.service.executor import Executor, Identity, Policy
@@ -28,17 +29,23 @@ def utc_now() -> datetime:
 
 @asynccontextmanager
 async def compose(
-    settings: ExecutorSettings, *, bus: Bus | None = None, clock: Callable[[], datetime] = utc_now
+    settings: ExecutorSettings,
+    *,
+    bus: Bus | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    levels: tuple[Isolation, ...] | None = None,
 ) -> AsyncIterator[Service]:
-    """Build the executor; leaving the context releases everything in reverse order."""
+    """Build the executor; leaving the context releases everything in reverse order.
+
+    `levels` are the isolation levels to try, strongest first, in place of what the settings allow.
+    """
     identity = Identity(name=settings.name, incarnation=new_id())
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.mongo))
         if bus is None:
             bus = await stack.enter_async_context(open_bus(settings.bus, name=f"executor {settings.name}"))
         artifacts = ArtifactStore(store)
-        pool = ZygotePool(_station(settings), depth=2 * settings.slots)
-        metrics.ISOLATION.labels(pool.isolation.value).set(1)
+        pool = ZygotePool(_station(settings, levels or _levels(settings)), depth=2 * settings.slots)
         executor = Executor(
             identity=identity,
             policy=_policy(settings),
@@ -55,7 +62,7 @@ async def compose(
         yield Service(
             name="executor",
             loops={"zygote": pool.run, "heartbeat": heart.beat},
-            pings={"bus": bus.ping, "mongo": store.ping},
+            pings={"bus": bus.ping, "mongo": store.ping, "sandboxes": pool.ping},
             drain=lambda: _drain(executor, heart, subscribed),
         )
 
@@ -75,13 +82,24 @@ def _policy(settings: ExecutorSettings) -> Policy:
     )
 
 
-def _station(settings: ExecutorSettings) -> Station:
+def _levels(settings: ExecutorSettings) -> tuple[Isolation, ...]:
+    """Return what the operator allows, strongest first; `process` only by its own switch."""
+    if settings.isolation is None and settings.unsafe_process:
+        return (Isolation.JAIL, Isolation.PROCESS)
+    return (Isolation.JAIL,)
+
+
+def _station(settings: ExecutorSettings, levels: tuple[Isolation, ...]) -> Station:
     root = os.geteuid() == 0
     user = (settings.service_uid, settings.service_uid) if root else (os.geteuid(), os.getegid())
+    ceiling = settings.ceiling.disk_bytes
+    default = Limits().disk_bytes
     return Station(
         environment=probe(settings.program_python),
-        isolation=Isolation.PROCESS,
+        levels=levels,
         scratch=settings.scratch,
         user=user,
         give_away=root,
+        cgroups=find_cgroups(),
+        disk_bytes=default if ceiling is None else min(default, ceiling),
     )

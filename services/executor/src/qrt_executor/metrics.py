@@ -4,4 +4,3 @@ from prometheus_client import Counter, Gauge
 
 RUNNING = Gauge("qrt_executor_running", "Attempts accepted and not yet reported.")
 ATTEMPTS = Counter("qrt_executor_attempts", "Attempts reported, by how they ended.", ["end"])
-ISOLATION = Gauge("qrt_executor_isolation", "1 for the isolation level in force.", ["level"])

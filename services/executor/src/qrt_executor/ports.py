@@ -40,6 +40,14 @@ class Claims:
     error: Claim | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What an attempt's processes hold, shared pages in proportion, and whether that is too much."""
+
+    held_bytes: int
+    exceeded: bool
+
+
 class Sink(Protocol):
     """Takes what a program writes and publishes, in the order it is read."""
 
@@ -77,8 +85,8 @@ class Sandbox(Protocol):
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
 
-    def memory_bytes(self) -> int:
-        """Return what the attempt's processes hold now, shared pages in proportion."""
+    def memory(self) -> Memory:
+        """Return how the attempt stands with its memory."""
 
 
 class Sandboxes(Protocol):
@@ -92,8 +100,8 @@ class Sandboxes(Protocol):
     def ready(self) -> bool:
         """A sandbox can be had now."""
 
-    async def take(self) -> Sandbox:
-        """Return a parked sandbox. Raises SandboxUnavailable."""
+    async def take(self, limits: Limits) -> Sandbox:
+        """Return a sandbox fit for these limits. Raises SandboxUnavailable."""
 
     async def replace_parent(self, sandbox: Sandbox) -> None:
         """Kill everything that shares the sandbox's parent, which did not answer to SIGKILL."""

@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -40,10 +41,10 @@ class ExecutorSettings(ServiceSettings):
     """Attempts that run at once."""
     program_python: Path
     """The interpreter of the environment that programs run in; never the executor's own."""
-    isolation: Isolation = Isolation.JAIL
-    """The weakest level at which work is taken: below it the executor refuses all."""
+    isolation: Literal[Isolation.JAIL] | None = None
+    """The level that must hold: where it does not, the executor refuses all work, whatever else is set."""
     unsafe_process: bool = False
-    """Where no isolation works, run programs as plain processes: only for programs you trust."""
+    """Where `jail` does not work, run programs as plain processes: only for programs you trust."""
     scratch: Path = Path(tempfile.gettempdir())
     """Holds temporary directories, at the levels that need any."""
     service_uid: int = Field(default=61000, ge=1)

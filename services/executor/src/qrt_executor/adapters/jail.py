@@ -6,34 +6,26 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
 from qrt_contracts.values import Isolation
 from qrt_executor.adapters import processes
+from qrt_executor.adapters.bubblewrap import OUTPUT, TMP, WORK
+from qrt_executor.adapters.cgroups import Cgroup
 from qrt_executor.adapters.descriptors import Reader, is_readable, readable
-from qrt_executor.adapters.scratch import Scratch
+from qrt_executor.adapters.scratch import Scratch, make_scratch
 from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
 from qrt_executor.adapters.zygote import Ends, Zygote
 from qrt_executor.domain.verdict import Claim, Exit
-from qrt_executor.ports import Claims, InterimKind, Order, SandboxUnavailable, Sink, Stream
+from qrt_executor.ports import Claims, InterimKind, Memory, Order, SandboxUnavailable, Sink, Stream
 
 _READY_SECONDS = 10.0
 _READ_BYTES = 64 * 1024
 _CREDENTIALS = struct.Struct("3i")
 _KINDS: dict[int, InterimKind] = {ord("b"): "bytes", ord("s"): "text", ord("j"): "json"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where a program finds its directories, as it sees them."""
-
-    work: str
-    tmp: str
-    output: str
 
 
 class Jail:
@@ -44,24 +36,33 @@ class Jail:
         ends: Ends,
         *,
         pid: int,
-        isolation: Isolation,
-        places: Callable[[], tuple[Places, Scratch | None]],
         zygote: Zygote,
+        scratch: Path,
+        user: tuple[int, int],
+        give_away: bool,
+        cgroup: Cgroup | None,
     ) -> None:
-        self.isolation = isolation
         self.zygote = zygote
         """What it was forked from; it does not outlive it."""
         self.pid = pid
         """Of the init, as the executor sees it; user code has not run when the kernel told it."""
-        self._places = places
+        self.uid = user[0]
         self._pidfd = os.pidfd_open(pid)
         self._events = ends.events
         self._streams: dict[Stream, Reader] = {"stdout": Reader(ends.stdout), "stderr": Reader(ends.stderr)}
         self._status = Reader(ends.status)
         self._caps = Caps(message_bytes=0, result_bytes=0)
+        self._owner = user if give_away else None
+        self._scratch_parent = scratch
         self._scratch: Scratch | None = None
+        self._cgroup = cgroup
         self._memory_limit = 0
         self._closed = False
+
+    @property
+    def isolation(self) -> Isolation:
+        """What stands between its program and the host."""
+        return self.zygote.level
 
     @property
     def alive(self) -> bool:
@@ -70,22 +71,29 @@ class Jail:
 
     async def start(self, order: Order) -> None:
         """Hand over the order; the program runs from now on. Raises OSError if the process is gone."""
-        places, self._scratch = self._places()
         limits = order.limits
+        if self._cgroup is not None:
+            self._cgroup.limit(memory_bytes=limits.memory_bytes, processes=limits.processes)
         self._caps = Caps(message_bytes=limits.message_bytes, result_bytes=limits.result_bytes)
         self._memory_limit = limits.memory_bytes
-        settings = limits.model_dump() | {
-            "backend": order.backend,
-            "work": places.work,
-            "tmp": places.tmp,
-            "output": places.output,
-        }
+        settings = limits.model_dump() | self._places() | {"backend": order.backend}
         await asyncio.get_running_loop().sock_sendall(
             self._events,
             frame(Frame.START, orjson.dumps(settings))
             + frame(Frame.SOURCE, order.source)
             + frame(Frame.INPUT, order.input.encode()),
         )
+
+    def _places(self) -> dict[str, str]:
+        """Return the program's directories as it sees them."""
+        if self.isolation is not Isolation.PROCESS:
+            return {"work": WORK, "tmp": TMP, "output": OUTPUT}
+        self._scratch = make_scratch(self._scratch_parent, owner=self._owner)
+        return {
+            "work": str(self._scratch.work),
+            "tmp": str(self._scratch.tmp),
+            "output": str(self._scratch.output),
+        }
 
     async def converse(self, sink: Sink) -> Claims:
         """Read all that the program sends and writes, until the last of it is dead."""
@@ -141,19 +149,22 @@ class Jail:
     async def ended(self) -> Exit | None:
         """Wait until every process of the attempt is dead; None if nobody can say how it ended."""
         await readable(self._pidfd)
+        out_of_memory = self._cgroup is not None and self._cgroup.out_of_memory()
         report = self._status.now(4096)
-        if not report:
-            return None
+        if not report:  # the init was killed: by the kernel for its memory, or with all that it hangs on
+            return Exit(signal=signal.SIGKILL, out_of_memory=True) if out_of_memory else None
         fields = json.loads(report)
         status = fields["status"]
         killed = os.WIFSIGNALED(status)
         if killed and os.WTERMSIG(status) == signal.SIGKILL and not self.zygote.alive:
             return None  # it did not fail by itself: it died with what it hangs on
+        peak = None if self._cgroup is None else self._cgroup.peak_bytes()
         return Exit(
             exit_code=None if killed else os.WEXITSTATUS(status),
             signal=os.WTERMSIG(status) if killed else None,
             cpu_seconds=fields["cpu_seconds"],
-            peak_memory_bytes=fields["peak_memory_bytes"],
+            peak_memory_bytes=fields["peak_memory_bytes"] if peak is None else peak,
+            out_of_memory=out_of_memory,
         )
 
     def terminate(self) -> None:
@@ -178,9 +189,12 @@ class Jail:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
 
-    def memory_bytes(self) -> int:
-        """Return what the attempt's processes hold now, shared pages in proportion."""
-        return processes.held_bytes(self.pid, limit=self._memory_limit)
+    def memory(self) -> Memory:
+        """Return how the attempt stands with its memory: the kernel's word, or a look at its processes."""
+        if self._cgroup is not None:
+            return Memory(held_bytes=self._cgroup.peak_bytes() or 0, exceeded=self._cgroup.out_of_memory())
+        held = processes.held_bytes(self.pid, limit=self._memory_limit)
+        return Memory(held_bytes=held, exceeded=held > self._memory_limit)
 
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
@@ -198,6 +212,8 @@ class Jail:
             self.kill_by_force()
         finally:
             os.close(self._pidfd)
+        if self._cgroup is not None:
+            self._cgroup.remove()
         if self._scratch is not None:
             await asyncio.to_thread(self._scratch.remove)
 

@@ -1,17 +1,22 @@
 """Parked sandboxes, always a few at hand, and the zygote they are forked from."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qrt_contracts.values import Isolation
+from qrt_contracts.faults import Unavailable
+from qrt_contracts.values import Isolation, Limits
+from qrt_executor.adapters import bubblewrap
+from qrt_executor.adapters.canary import CanaryFailed, prove
+from qrt_executor.adapters.cgroups import Cgroups
 from qrt_executor.adapters.environment import ProgramEnvironment, scrubbed_environ
-from qrt_executor.adapters.jail import Jail, Places, receive_ready
-from qrt_executor.adapters.scratch import Scratch, make_scratch
+from qrt_executor.adapters.jail import Jail, receive_ready
 from qrt_executor.adapters.zygote import Zygote, ZygoteFailed
 from qrt_executor.ports import Sandbox, SandboxUnavailable
 
@@ -19,6 +24,11 @@ log = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 20.0
 """A new zygote needs about a second; on a loaded machine several."""
+_WORN_SPAWNS = 20_000
+
+
+class NoIsolation(Exception):
+    """None of the levels that are allowed works on this host; the text says why each does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +36,17 @@ class Station:
     """Where and as whom zygotes run."""
 
     environment: ProgramEnvironment
-    isolation: Isolation
+    levels: tuple[Isolation, ...]
+    """What may be used, strongest first."""
     scratch: Path
-    """Holds one directory per attempt, at the levels that need one on the host."""
+    """Holds the host's temporary directories: one of the zygote's, and at `process` one per attempt."""
     user: tuple[int, int]
-    """uid and gid of zygotes and programs."""
+    """uid and gid of zygotes and programs, as the host sees them."""
     give_away: bool
     """The executor runs as root, so that directories must be given to `user`."""
+    cgroups: Cgroups | None
+    disk_bytes: int
+    """Of a parked jail's private file systems; a program that asks for another size gets its own jail."""
 
 
 class ZygotePool:
@@ -40,27 +54,34 @@ class ZygotePool:
 
     def __init__(self, station: Station, *, depth: int) -> None:
         self._station = station
+        self._levels = station.levels
         self._parked: asyncio.Queue[Jail] = asyncio.Queue(maxsize=depth)
         self._zygote: Zygote | None = None
+        self._missing = "no zygote serves yet"
 
     @property
     def isolation(self) -> Isolation:
-        """The level every sandbox has."""
-        return self._station.isolation
+        """The level every sandbox has; before the first zygote serves, the one that is hoped for."""
+        return self._levels[0]
 
     @property
     def ready(self) -> bool:
         """A sandbox can be had now, or within the time one fork takes."""
         return self._zygote is not None
 
+    async def ping(self) -> None:
+        """Return if programs can be run. Raises Unavailable, which says what is missing."""
+        if not self.ready:
+            raise Unavailable(self._missing)
+
     async def run(self) -> None:
         """Keep a zygote running and sandboxes parked, until cancelled.
 
         Raises:
-            ZygoteFailed: the zygote could not be started, or has died; call again.
+            NoIsolation: no allowed level works here; work is refused until one does.
+            ZygoteFailed: the zygote has died; call again.
         """
-        with tempfile.TemporaryDirectory(prefix="qrt-zygote-", dir=self._station.scratch) as home:
-            zygote = await self._start(Path(home))
+        async with self._serving() as zygote:
             self._zygote = zygote
             try:
                 async with asyncio.TaskGroup() as group:
@@ -70,12 +91,16 @@ class ZygotePool:
                 raise failures.exceptions[0] from None
             finally:
                 self._zygote = None
-                await self._retire(zygote)
+                self._missing = "the zygote has ended and is being replaced"
+                while not self._parked.empty():
+                    await self._parked.get_nowait().close()
 
-    async def take(self) -> Sandbox:
-        """Return a parked sandbox. Raises SandboxUnavailable."""
+    async def take(self, limits: Limits) -> Sandbox:
+        """Return a parked sandbox, or one made for these limits. Raises SandboxUnavailable."""
         try:
             async with asyncio.timeout(_TAKE_SECONDS):
+                if limits.disk_bytes != self._station.disk_bytes and self._zygote is not None:
+                    return await self._spawn(self._zygote, disk_bytes=limits.disk_bytes)
                 while True:
                     jail = await self._parked.get()
                     if jail.alive:
@@ -83,6 +108,8 @@ class ZygotePool:
                     await jail.close()
         except TimeoutError:
             raise SandboxUnavailable("no sandbox is to be had: the zygote does not serve") from None
+        except ZygoteFailed as exc:
+            raise SandboxUnavailable(str(exc)) from exc
 
     async def replace_parent(self, sandbox: Sandbox) -> None:
         """Kill what would not die: the sandbox by force, and with its zygote all that shares it."""
@@ -91,60 +118,115 @@ class ZygotePool:
             sandbox.kill_by_force()
             sandbox.zygote.kill()
 
-    async def _start(self, home: Path) -> Zygote:
+    # --- zygotes ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[Zygote]:
+        """Start a zygote at the strongest level that its canary finds to hold.
+
+        A level once found is kept: a later failure of it is a failure, never a step down.
+        """
+        reasons: list[str] = []
+        for level in self._levels:
+            async with contextlib.AsyncExitStack() as stack:
+                try:
+                    zygote = await stack.enter_async_context(self._proven(level))
+                except (ZygoteFailed, CanaryFailed) as exc:
+                    reasons.append(f"{level.value}: {exc}")
+                    log.warning("isolation level %s does not work here: %s", level.value, exc)
+                    continue
+                self._levels = (level,)
+                yield zygote
+                return
+        self._missing = "no allowed isolation level works on this host: " + " | ".join(reasons)
+        raise NoIsolation(self._missing)
+
+    @asynccontextmanager
+    async def _proven(self, level: Isolation) -> AsyncIterator[Zygote]:
+        station = self._station
+        with tempfile.TemporaryDirectory(prefix="qrt-zygote-", dir=station.scratch) as name:
+            home = Path(name)
+            os.chmod(home, 0o755)  # noqa: S103 - programs' interpreters read the accounts in it
+            zygote = await self._start(level, home)
+            try:
+                jail = await self._spawn(zygote, disk_bytes=station.disk_bytes)
+                await prove(jail, home=home, limits=Limits(disk_bytes=station.disk_bytes))
+                log.info("a zygote serves at level %s", level.value)
+                yield zygote
+            finally:
+                await zygote.close()
+
+    async def _start(self, level: Isolation, home: Path) -> Zygote:
         station = self._station
         if station.give_away:
             os.chown(home, *station.user)
-        zygote = await Zygote.start(
-            self._command(),
+        return await Zygote.start(
+            self._command(level, home),
+            level=level,
             environ=scrubbed_environ(home),
             reach=station.environment.roots,
             user=station.user,
         )
-        log.info("zygote %d serves at level %s", zygote.pid, station.isolation.value)
-        return zygote
 
-    def _command(self) -> Sequence[str]:
+    def _command(self, level: Isolation, home: Path) -> Sequence[str]:
         environment = self._station.environment
-        return [
+        zygote = [
             str(environment.python),
             *("-I", "-X", "utf8", str(environment.runner / "zygote.py")),
-            self._station.isolation.value,
+            level.value,
         ]
+        if level is Isolation.PROCESS:
+            return zygote
+        bwrap = bubblewrap.find_bubblewrap()
+        if bwrap is None:
+            raise ZygoteFailed("bubblewrap (bwrap) is not installed")
+        bubblewrap.write_accounts(home)
+        return bubblewrap.sandboxed(
+            bwrap,
+            zygote,
+            environment=environment,
+            environ=scrubbed_environ(Path(bubblewrap.TMP)),
+            home=home,
+        )
 
     async def _refill(self, zygote: Zygote) -> None:
-        while True:
-            jail = await self._spawn(zygote)
+        for _ in range(_WORN_SPAWNS):
+            jail = await self._spawn(zygote, disk_bytes=self._station.disk_bytes)
             try:
                 await self._parked.put(jail)
             except asyncio.CancelledError:
                 await jail.close()
                 raise
 
-    async def _spawn(self, zygote: Zygote) -> Jail:
-        ends = await zygote.spawn()
+    async def _spawn(self, zygote: Zygote, *, disk_bytes: int) -> Jail:
+        cgroups = self._station.cgroups
+        cgroup = None if cgroups is None else cgroups.make()
+        procs = [] if cgroup is None else cgroup.open_procs()
+        try:
+            ends = await zygote.spawn(disk_bytes=disk_bytes, extra=procs)
+        finally:
+            for fd in procs:
+                os.close(fd)
         try:
             pid = await receive_ready(ends)
-            return Jail(ends, pid=pid, isolation=self.isolation, places=self._places, zygote=zygote)
         except SandboxUnavailable as exc:
             ends.close()
             raise ZygoteFailed(str(exc)) from exc
         except BaseException:
             ends.close()
             raise
-
-    def _places(self) -> tuple[Places, Scratch | None]:
-        owner = self._station.user if self._station.give_away else None
-        scratch = make_scratch(self._station.scratch, owner=owner)
-        places = Places(work=str(scratch.work), tmp=str(scratch.tmp), output=str(scratch.output))
-        return places, scratch
-
-    async def _retire(self, zygote: Zygote) -> None:
-        await zygote.close()
-        while not self._parked.empty():
-            await self._parked.get_nowait().close()
+        station = self._station
+        return Jail(
+            ends,
+            pid=pid,
+            zygote=zygote,
+            scratch=station.scratch,
+            user=station.user,
+            give_away=station.give_away,
+            cgroup=cgroup,
+        )
 
 
 async def _watch(zygote: Zygote) -> None:
     await zygote.ended()
-    raise ZygoteFailed(f"zygote {zygote.pid} has ended")
+    raise ZygoteFailed("the zygote has ended")

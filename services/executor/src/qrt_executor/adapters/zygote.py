@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from qrt_contracts.values import Isolation
 from qrt_executor.adapters.descriptors import close_all, is_readable, readable
 
 log = logging.getLogger(__name__)
@@ -44,17 +45,22 @@ class Ends:
 class Zygote:
     """A running zygote. Whoever started it closes it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, pid: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, *, level: Isolation) -> None:
         self._process = process
         self._control = control
         self._pidfd = os.pidfd_open(process.pid)
         self._closed = False
-        self.pid = pid
-        """In the pid namespace it runs in."""
+        self.level = level
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], *, environ: dict[str, str], reach: Sequence[Path], user: tuple[int, int]
+        cls,
+        command: Sequence[str],
+        *,
+        level: Isolation,
+        environ: dict[str, str],
+        reach: Sequence[Path],
+        user: tuple[int, int],
     ) -> "Zygote":
         """Start a zygote by way of the launcher, and wait until it serves.
 
@@ -78,16 +84,16 @@ class Zygote:
                 cwd="/",
             )
         try:
-            pid = await _greeting(ours)
+            await _greeting(ours)
         except BaseException:
             ours.close()
             process.kill()
             process.wait()
             raise
-        return cls(process, ours, pid)
+        return cls(process, ours, level=level)
 
-    async def spawn(self, extra: Sequence[int] = ()) -> Ends:
-        """Ask for one attempt; `extra` descriptors go with its own ends. Raises ZygoteFailed."""
+    async def spawn(self, *, disk_bytes: int, extra: Sequence[int] = ()) -> Ends:
+        """Ask for one attempt; `extra` are `cgroup.procs` files for it to join. Raises ZygoteFailed."""
         events, events_theirs = socket.socketpair()
         events.setblocking(False)
         events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -96,7 +102,7 @@ class Zygote:
         given = [events_theirs.fileno(), out_theirs, err_theirs, status_theirs, *extra]
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given))]
         try:
-            self._control.sendmsg([b'{"op": "spawn"}'], rights)
+            self._control.sendmsg([json.dumps({"disk_bytes": disk_bytes}).encode()], rights)
         except OSError as exc:
             ends.close()
             raise ZygoteFailed(f"the zygote does not take requests: {exc}") from exc
@@ -136,7 +142,7 @@ class Zygote:
             os.close(self._pidfd)
 
 
-async def _greeting(control: socket.socket) -> int:
+async def _greeting(control: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_START_SECONDS):
@@ -148,4 +154,3 @@ async def _greeting(control: socket.socket) -> int:
     greeting = json.loads(data)
     if "ready" not in greeting:
         raise ZygoteFailed(f"the zygote cannot serve: {greeting.get('error')}")
-    return int(greeting["ready"])

@@ -50,7 +50,7 @@ class Attempt:
             SandboxUnavailable: there was none; nothing has run.
             SandboxStuck: its processes cannot be killed.
         """
-        sandbox = await sandboxes.take()
+        sandbox = await sandboxes.take(order.limits)
         try:
             return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs)
         finally:
@@ -110,10 +110,10 @@ class Attempt:
     async def _watch_memory(self, sandbox: Sandbox, limit: int) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            held = sandbox.memory_bytes()
-            self._peak = max(self._peak, held)
-            if held > limit:
-                detail = f"its processes held {held} bytes of memory; the limit is {limit} bytes"
+            memory = sandbox.memory()
+            self._peak = max(self._peak, memory.held_bytes)
+            if memory.exceeded:
+                detail = f"its processes held more memory than the limit of {limit} bytes"
                 self.stop(Stop(cause=StopCause.LIMIT, ending=Ending.MEMORY_LIMIT, detail=detail))
                 sandbox.kill()
                 return

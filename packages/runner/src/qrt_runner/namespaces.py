@@ -1,0 +1,72 @@
+"""A jail's own world: user, pid, mount, ipc, net and uts namespaces, private file systems, no rights.
+
+Called in forked children of the zygote, which is single-threaded and holds no capability itself:
+`enter` in the child that makes the namespaces, `furnish` in its child, the jail's init. No program
+runs in either.
+"""
+
+import fcntl
+import os
+import platform
+import socket
+import struct
+
+from qrt_runner import system
+
+WORK, TMP, OUTPUT = "/job", "/tmp", "/var/runtime/output"  # noqa: S108 - the jail's own
+INODES = 16384
+"""Files and directories on each private file system."""
+
+_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
+    0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+_SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
+
+
+def enter() -> None:
+    """Move into new namespaces, this process's ids mapped to themselves and nothing else."""
+    uid, gid = os.getuid(), os.getgid()
+    system.prctl(system.PR_SET_DUMPABLE, 1)  # else the kernel owns /proc/self/uid_map
+    system.unshare(_NEWUSER | _NEWPID | _NEWNS | _NEWIPC | _NEWNET | _NEWUTS)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} {uid} 1")
+    _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    _write("/proc/self/oom_score_adj", "1000")  # a machine short of memory takes jobs first
+    system.prctl(system.PR_SET_DUMPABLE, 0)
+
+
+def furnish(*, disk_bytes: int) -> None:
+    """As pid 1 of the new pid namespace: mount what is private, bring `lo` up, drop every right."""
+    _mounts(disk_bytes)
+    _loopback_up()
+    system.drop_capabilities()
+    system.prctl(system.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _mounts(disk_bytes: int) -> None:
+    system.mount(None, "/", None, system.MS_REC | system.MS_PRIVATE)
+    plain = system.MS_NOSUID | system.MS_NODEV
+    sized = f"size={disk_bytes},nr_inodes={INODES},mode=0700"
+    for place in (TMP, "/dev/shm", WORK, OUTPUT):  # noqa: S108
+        system.mount("tmpfs", place, "tmpfs", plain, sized)
+    system.mount("proc", "/proc", "proc", plain | system.MS_NOEXEC)
+    terminals = "newinstance,ptmxmode=0666,mode=0620"  # the zygote's are shared with the siblings
+    system.mount("devpts", "/dev/pts", "devpts", system.MS_NOSUID | system.MS_NOEXEC, terminals)
+
+
+def _loopback_up() -> None:
+    request = struct.pack("16sh14x", b"lo", _IFF_UP | _IFF_RUNNING)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
+
+
+def filter_program() -> bytes:
+    """Return the seccomp filter for this machine. Raises OSError where none was generated."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, f"job.{platform.machine()}.bpf"), "rb") as file:
+        return file.read()
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)

@@ -1,0 +1,64 @@
+"""The sandbox a zygote stands in at level `jail`: what bubblewrap is told."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from qrt_executor.adapters.environment import ProgramEnvironment
+
+WORK, TMP, OUTPUT = "/job", "/tmp", "/var/runtime/output"  # noqa: S108 - the jail's own
+_NOBODY = "65534"
+_TMP_BYTES = 64 << 20
+_PASSWD = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:{WORK}:/bin/sh\n"
+_GROUP = f"nogroup:x:{_NOBODY}:\n"
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_FROM_ETC = ("/etc/ld.so.cache", "/etc/fonts", "/etc/alternatives", "/etc/localtime")
+
+
+def find_bubblewrap() -> str | None:
+    """Return the path of bwrap, None if it is not installed."""
+    return shutil.which("bwrap", path="/usr/local/bin:/usr/bin:/bin")
+
+
+def write_accounts(home: Path) -> None:
+    """Write the only accounts that a jail knows."""
+    for name, text in (("passwd", _PASSWD), ("group", _GROUP)):
+        (home / name).write_text(text)
+        (home / name).chmod(0o644)
+
+
+def sandboxed(
+    bwrap: str, command: list[str], *, environment: ProgramEnvironment, environ: Mapping[str, str], home: Path
+) -> list[str]:
+    """Return the command that runs `command` as pid 1 of a sandbox with nothing but its environment.
+
+    `home` holds the files of `write_accounts`. The root and /dev are made read-only last: they are
+    file systems of the sandbox that all its jails share.
+    """
+    arguments = [
+        bwrap,
+        *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+        *("--unshare-cgroup-try", "--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "job"),
+        *("--die-with-parent", "--new-session", "--as-pid-1"),
+        *("--ro-bind", "/usr", "/usr"),
+        *_system_links(),
+        *(word for path in _FROM_ETC for word in ("--ro-bind-try", path, path)),
+        *(word for path in environment.roots for word in ("--ro-bind", str(path), str(path))),
+        *("--ro-bind", str(home / "passwd"), "/etc/passwd", "--ro-bind", str(home / "group"), "/etc/group"),
+        *("--proc", "/proc", "--dev", "/dev", "--dir", WORK, "--dir", OUTPUT),
+        *("--size", str(_TMP_BYTES), "--tmpfs", TMP, "--clearenv"),
+        *(word for name, value in environ.items() for word in ("--setenv", name, value)),
+        *("--chdir", "/", "--remount-ro", "/dev", "--remount-ro", "/", "--"),
+    ]
+    return arguments + command
+
+
+def _system_links() -> list[str]:
+    """Return how to give the sandbox /bin and its like, as this host has them."""
+    arguments: list[str] = []
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            arguments += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            arguments += ["--ro-bind", str(path), str(path)]
+    return arguments

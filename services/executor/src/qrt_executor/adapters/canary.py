@@ -1,0 +1,154 @@
+"""The canary: a hostile program run at start, to see what holds here instead of believing it."""
+
+import asyncio
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from qrt_contracts.values import Isolation, Limits
+from qrt_executor.adapters import processes
+from qrt_executor.adapters.jail import Jail
+from qrt_executor.ports import InterimKind, Order, Stream
+
+_SECONDS = 15.0
+
+_SOURCE = """
+import ctypes, os, socket, time
+
+def fails(act):
+    try:
+        act()
+    except OSError:
+        return True
+    return False
+
+def opens(family):
+    with socket.socket(family, socket.SOCK_STREAM if family != 16 else socket.SOCK_RAW):
+        pass
+
+def daemon():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.closerange(0, 64)
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+
+def call(name, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), name)
+
+def status():
+    lines = open("/proc/self/status").read().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+def run(task, userpub, params):
+    daemon()
+    userpub.publish("daemon")
+    if not params["isolated"]:
+        return {}
+    found = {
+        "sees no process but its own": all(int(p) < 10 for p in os.listdir("/proc") if p.isdigit()),
+        "cannot write to the root": fails(lambda: open("/written", "w")),
+        "cannot write to /dev": fails(lambda: open("/dev/written", "w")),
+        "cannot write to /etc": fails(lambda: open("/etc/written", "w")),
+        "cannot see the executor's files": fails(lambda: open(params["file"])),
+        "cannot connect to the host": fails(
+            lambda: socket.create_connection(("127.0.0.1", params["port"]), timeout=2)
+        ),
+        "cannot open AF_VSOCK": fails(lambda: opens(40)),
+        "cannot open AF_NETLINK": fails(lambda: opens(16)),
+        "cannot make namespaces": fails(lambda: call("unshare", 0x10000000)),
+        "cannot mount": fails(lambda: call("mount", b"x", b"/tmp", b"tmpfs", 0, None)),
+    }
+    facts = status()
+    found["has no capability"] = int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0
+    found["cannot gain privileges"] = facts["NoNewPrivs"].strip() == "1"
+    found["has a system call filter"] = facts["Seccomp"].strip() == "2"
+    found["is one user among none"] = open("/proc/self/uid_map").read().split()[2] == "1"
+    with open("/tmp/filled", "wb") as file:
+        found["has a disk limit"] = fails(lambda: os.posix_fallocate(file.fileno(), 0, params["disk"] + 1))
+    return found
+"""
+
+
+class CanaryFailed(Exception):
+    """The level does not hold what it promises here; the text says what it does not."""
+
+
+class _Ears:
+    """A sink that notes the attempt's processes at the moment its daemon lives."""
+
+    def __init__(self, jail: Jail) -> None:
+        self._jail = jail
+        self.alive: list[int] = []
+        self.heard = ""
+
+    def log(self, stream: Stream, data: bytes) -> None:
+        del stream
+        self.heard += data.decode("utf-8", "replace")[:2000]
+
+    def interim(self, kind: InterimKind, data: bytes) -> None:
+        del kind, data
+        self.alive = processes.descendants(self._jail.pid)
+
+    def violation(self, detail: str) -> None:
+        self.heard += detail
+
+    async def room(self) -> None:
+        return
+
+
+async def prove(jail: Jail, *, home: Path, limits: Limits) -> None:
+    """Run the canary in `jail` and close it. Raises CanaryFailed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        secret = home / "canary"
+        os.close(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o644))
+        given = {
+            "isolated": jail.isolation is not Isolation.PROCESS,
+            "port": server.getsockname()[1],
+            "file": str(secret),
+            "disk": limits.disk_bytes,
+        }
+        order = Order(source=_SOURCE.encode(), input=json.dumps(given), backend=None, limits=limits)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                await _prove(jail, order)
+        except TimeoutError:
+            raise CanaryFailed("the canary did not end") from None
+        finally:
+            await jail.close()
+
+
+async def _prove(jail: Jail, order: Order) -> None:
+    ears = _Ears(jail)
+    await jail.start(order)
+    claims = await jail.converse(ears)
+    exit_ = await jail.ended()
+    if exit_ is None or claims.result is None:
+        said = claims.error.detail if claims.error is not None else ears.heard
+        raise CanaryFailed(f"the canary did not run: {said or exit_}")
+    _check(json.loads(claims.result))
+    if not ears.alive:
+        raise CanaryFailed("the canary's daemon was not seen")
+    left = [pid for pid in ears.alive if _is_ours(pid, jail)]
+    if left:
+        raise CanaryFailed(f"processes of an ended attempt are left: {left}")
+
+
+def _is_ours(pid: int, jail: Jail) -> bool:
+    """Tell whether a pid is alive and still its user's (it may have been given away again)."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid == jail.uid
+    except OSError:
+        return False
+
+
+def _check(found: dict[str, Any]) -> None:
+    broken = [what for what, holds in found.items() if holds is not True]
+    if broken:
+        raise CanaryFailed("a program here does not hold to: it " + "; it ".join(broken))
