@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test check format bench lock clean
+.PHONY: run demo test test-quafu check format bench lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -16,6 +16,10 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap
 	$(BIN)/python -m pytest $(ARGS)
+
+test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
+	@scripts/system-packages rabbitmq-server bwrap
+	$(BIN)/python -m pytest -m quafu $(ARGS)
 
 check: .venv/ready-dev  ## Lint, formatting, types, import directions, file sizes
 	$(BIN)/ruff check .

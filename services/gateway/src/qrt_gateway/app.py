@@ -11,10 +11,11 @@ from qrt_contracts.faults import RuntimeFault
 from qrt_gateway.handlers import accounts, jobs, outputs, problems, programs, results, stream
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.quafu import routes as quafu
 
 
 def build(parts: Parts) -> ASGIApp:
-    """Return the application that serves the native surface."""
+    """Return the application that serves every surface."""
     app = Starlette(
         routes=[
             Route("/healthz", _healthz, methods=["GET"]),
@@ -24,6 +25,7 @@ def build(parts: Parts) -> ASGIApp:
             *outputs.routes(parts),
             *stream.routes(parts),
             *accounts.routes(parts),
+            *quafu.routes(parts),
         ],
         exception_handlers={
             RuntimeFault: problems.on_fault,
@@ -32,7 +34,7 @@ def build(parts: Parts) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False  # a redirected POST becomes a GET in common clients
-    return Envelope(app)
+    return Envelope(quafu.SingleSlashes(app))
 
 
 async def _healthz(_: Request) -> Response:

@@ -63,6 +63,7 @@ async def compose(
             accounts=accounts,
             watching=Watching(bus, live),
             max_body_bytes=settings.max_body_bytes,
+            quafu_wait_seconds=settings.quafu_wait_seconds,
         )
         server = HttpServer(app.build(parts), host=settings.host, port=settings.port)
         stack.callback(server.close)

@@ -22,6 +22,9 @@ class GatewaySettings(ServiceSettings):
     """0 takes any free port."""
     max_body_bytes: int = Field(default=16 << 20, ge=1024)
     """The largest request body."""
+    quafu_wait_seconds: float = Field(default=86400.0, gt=0)
+    """How long a Quafu client's request for a result is held while its job runs; then the answer is
+    where the job stands. Behind a proxy that gives up sooner, choose a little less than it does."""
     bootstrap_tokens: SecretStr = SecretStr("")
     """`account=token`, several with commas between: made at start if absent; the first account is
     an administrator."""

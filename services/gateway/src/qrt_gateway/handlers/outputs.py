@@ -77,11 +77,12 @@ async def outputs(parts: Parts, request: Request, caller: Caller) -> Response:
 async def logs(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of the newest attempt as text: all of it once the job has ended."""
     query_as(request, LogsQuery)
-    text = await begun(_log(parts, caller.name, job_id_of(request)))
+    text = await begun(log_text(parts, caller.name, job_id_of(request)))
     return StreamingResponse(text, media_type="text/plain; charset=utf-8")
 
 
-async def _log(parts: Parts, caller: str, job_id: str) -> AsyncIterator[str]:
+async def log_text(parts: Parts, caller: str, job_id: str) -> AsyncIterator[str]:
+    """Yield the log of a job's newest attempt. Raises: NotFound, Unavailable."""
     page = await _log_page(parts, caller, job_id, OutputPage(attempt=0, status="QUEUED"))
     attempt = page.attempt
     while page.attempt == attempt:

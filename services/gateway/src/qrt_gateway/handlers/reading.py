@@ -28,7 +28,7 @@ async def body_as(request: Request, model: type[M], *, limit: int) -> M:
         InvalidRequest: it is not of this form; `errors` points at each fault.
     """
     _require_json(request)
-    value = parsed(await _body(request, limit))
+    value = parsed(await bounded_body(request, limit))
     if not isinstance(value, dict):
         raise MalformedBody("the body must be a JSON object")
     try:
@@ -68,7 +68,8 @@ def _require_json(request: Request) -> None:
         raise UnsupportedMediaType(f"send application/json, not {media_type[:64]!r}")
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def bounded_body(request: Request, limit: int) -> bytes:
+    """Return the request's body. Raises: RequestTimeout, TooLarge."""
     chunks: list[bytes] = []
     size = 0
     try:

@@ -26,6 +26,8 @@ class Parts:
     accounts: Accounts
     watching: Watching
     max_body_bytes: int
+    quafu_wait_seconds: float = 3600.0
+    """The longest a Quafu client's request for a result is held."""
 
 
 Endpoint = Callable[[Parts, Request, Caller], Awaitable[Response]]
