@@ -4,6 +4,7 @@ This runs in the program's own process, so everything it reports is only a claim
 """
 
 import contextlib
+import errno
 import gc
 import inspect
 import json
@@ -182,7 +183,7 @@ def _claim(exc: BaseException) -> tuple[str, str, str | None]:
             return exc.code, exc.detail, None if exc.cause is None else trace_of(exc.cause)
         case SystemExit():
             return "ProgramExited", f"the program called sys.exit({_shown(exc.code)})", trace_of(exc)
-        case MemoryError():
+        case MemoryError() | OSError(errno=errno.ENOMEM):
             return "MemoryLimitExceeded", _described(exc), trace_of(exc)
         case PublishLimit():
             return "OutputLimitExceeded", _described(exc), trace_of(exc)
