@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import httpx
 import pytest
 
+from qrt_contracts import codec
 from quafu_runtime import Account, AsyncClient, Client, _calls, errors
 from quafu_runtime._wire import Call
 
@@ -212,10 +213,18 @@ def test_an_answer_that_is_not_the_runtimes_is_called_that(answer: httpx.Respons
         Network(answer).client().send(_calls.get_job("j1"))
 
 
-@pytest.mark.parametrize("value", [{1, 2}, float("nan"), float("inf"), {(1, 2): 3}, b"bytes"])
-def test_what_json_cannot_hold_is_refused_before_it_is_sent(value: object) -> None:
-    with pytest.raises(errors.InputValueException, match="params cannot be written as JSON"):
+@pytest.mark.parametrize("value", [object(), print, {"a": [lambda: 1]}, "\ud800"])
+def test_what_cannot_be_represented_is_refused_before_it_is_sent(value: object) -> None:
+    with pytest.raises(errors.InputValueException, match=r"params hold .* at /state"):
         _calls.submit({"program_name": "n", "input": {"state": value}})
+
+
+@pytest.mark.parametrize("value", [{1, 2}, float("inf"), {(1, 2): 3}, b"bytes", 1 + 2j, 2**70])
+def test_what_json_does_not_have_is_sent_tagged(value: object) -> None:
+    sent = json.loads(_calls.submit({"program_name": "n", "input": value}).request.content or b"")
+
+    assert sent["input"]["$type"]
+    assert codec.decode(sent["input"]) == value
 
 
 def test_a_wrong_field_is_named_before_it_is_sent() -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 
+from qrt_contracts import codec
 from qrt_contracts.api import (
     AddVersionRequest,
     CreateProgramRequest,
@@ -104,7 +105,7 @@ def submit(fields: dict[str, Any]) -> Call[JobView]:
     input_value = fields.pop("input", None)
     body = checked(SubmitRequest, fields)
     if input_value is not None:
-        body["input"] = input_value
+        body["input"] = encoded(input_value)
     request = Request(
         method="POST",
         path="/v1/jobs",
@@ -112,6 +113,18 @@ def submit(fields: dict[str, Any]) -> Call[JobView]:
         content=to_json(body, what="params"),
     )
     return Call(request, reads(JobView), errors.ProgramNotFound)
+
+
+def encoded(value: Any) -> Any:
+    """Return what a program is to get as JSON data, arrays and the like tagged.
+
+    Raises:
+        InvalidRequest: it holds something that cannot be represented; the text says what and where.
+    """
+    try:
+        return codec.encode(value)
+    except codec.NotRepresentable as exc:
+        raise errors.InvalidRequest.because(f"params hold {exc}", field="params") from exc
 
 
 def get_job(job_id: str) -> Call[JobView]:

@@ -1,11 +1,11 @@
 """What a job puts out while it runs, as typed values."""
 
 import base64
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from qrt_contracts.codec import from_json
 from qrt_contracts.values import Encoding, Output, OutputKind
 
 
@@ -26,10 +26,10 @@ class InterimResult:
 
     @property
     def value(self) -> Any:
-        """The value as the program gave it: `bytes`, `str`, or what JSON holds."""
+        """The value as the program gave it: `bytes`, `str`, or any other that was published."""
         if self.encoding is Encoding.TEXT:
             return self.text
-        return json.loads(self.text) if self.encoding is Encoding.JSON else self.raw
+        return from_json(self.text) if self.encoding is Encoding.JSON else self.raw
 
     @property
     def raw(self) -> bytes:

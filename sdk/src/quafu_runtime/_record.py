@@ -5,6 +5,7 @@ from datetime import UTC
 from email.utils import format_datetime
 from typing import Any
 
+from qrt_contracts import codec
 from qrt_contracts.api import EndFrame, JobView, ResultView
 from qrt_contracts.endings import TITLES, Ending
 from qrt_contracts.faults import Problem
@@ -63,7 +64,7 @@ class JobRecord:
             JobFailed, JobCancelled: it returned nothing.
         """
         if self._status is JobState.SUCCEEDED and self._result is not None:
-            return self._result.result
+            return codec.decode(self._result.result)
         cls = JobCancelled if self._status is JobState.CANCELLED else JobFailed
         raise cls(self.job_id, self.problem)
 
