@@ -273,8 +273,8 @@ class FakeScheduler:
         return c.JobPage(jobs=tuple(mine[: command.limit]))
 
     async def cancel(self, command: c.CancelJob) -> c.Submitted:
-        self._own(command.caller, command.job_id)
-        await self.change(command.job_id, status=JobState.CANCELLED)
+        if self._own(command.caller, command.job_id).status not in TERMINAL:
+            await self.change(command.job_id, status=JobState.CANCELLED, ended_at=NOW)
         return c.Submitted(job=self.jobs[command.job_id])
 
     async def delete(self, command: c.DeleteJob) -> c.Done:

@@ -62,7 +62,11 @@ class World:
 
 @asynccontextmanager
 async def world(
-    *, max_body_bytes: int = 100_000, sweep_seconds: float = 10.0, services: bool = True
+    *,
+    max_body_bytes: int = 100_000,
+    sweep_seconds: float = 10.0,
+    services: bool = True,
+    quafu_wait_seconds: float = 30.0,
 ) -> AsyncIterator[World]:
     """Build it; `services` False leaves every command unanswered."""
     async with AsyncExitStack() as stack:
@@ -83,6 +87,7 @@ async def world(
             accounts=accounts,
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
             max_body_bytes=max_body_bytes,
+            quafu_wait_seconds=quafu_wait_seconds,
         )
         whole = World(
             app=app.build(parts),
