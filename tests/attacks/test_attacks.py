@@ -508,7 +508,7 @@ async def test_claiming_a_fault_of_the_executor_does_not_loop_for_ever(executor:
         told = Told()
         executor.told[order.job_id] = told
         await executor.send(order.model_copy(update={"attempt": number}))
-        await wait_until(lambda told=told: told.finished is not None, description="its end")  # type: ignore[misc]
+        await wait_until(lambda told=told: told.finished is not None, description="its end")
         ends.append(told.end.end)
     assert ends[-1] == "failed"
 

@@ -205,6 +205,13 @@ def alive(marker: str) -> list[int]:
     return found
 
 
+def zygotes(parent: int, *, newest: bool) -> list[int]:
+    """Return this process's zygotes, oldest first; only the last one if `newest`."""
+    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    found = [pid for pid in children if b"zygote.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return found[-1:] if newest else found
+
+
 @asynccontextmanager
 async def rig(
     mongo_url: str, scratch: Path, *, level: Isolation = Isolation.JAIL, **settings: object

@@ -10,7 +10,7 @@ import pytest
 from qrt_contracts.events import RunningAttempt
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import Isolation
-from tests.integration.executor.rig import Rig, alive, body, rig
+from tests.integration.executor.rig import Rig, alive, body, rig, zygotes
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -150,10 +150,3 @@ async def test_an_executor_that_stops_lets_short_work_end(
         own.stop.set()
         await own.end_of(told)
         assert told.end.end == "succeeded"
-
-
-def zygotes(parent: int, *, newest: bool) -> list[int]:
-    """Return this process's zygotes, oldest first; only the last one if `newest`."""
-    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
-    found = [pid for pid in children if b"zygote.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return found[-1:] if newest else found

@@ -112,6 +112,7 @@ def _become_user(
         system.die_with_parent(parent)
         system.prctl(system.PR_SET_DUMPABLE, 1)  # else /dev/stdout cannot be opened
         confine()
+        program.rehearse(task_class)
         order = program.receive_order(channel)
         limits.apply(order.settings, own_user_namespace=jailed)
     except EOFError:  # retired without having been used

@@ -15,6 +15,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
+_HUGE, _MADV_COLLAPSE = 2 << 20, 25
 _CAPABILITY_VERSION_3 = 0x20080522
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
@@ -35,6 +36,23 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
     words = [None if word is None else word.encode() for word in (source, target, kind)]
     options = None if data is None else data.encode()
     _check(_libc.mount(*words, ctypes.c_ulong(flags), options), f"mount {target}")
+
+
+def collapse_heap() -> int:
+    """Ask for huge pages under this process's private memory; return how many it got.
+
+    A fork copies one entry for each instead of 512, and an exit frees as few: about a third of what
+    both cost. A kernel that does not know the request, or has no such pages to give, changes nothing.
+    """
+    collapsed = 0
+    with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
+        areas = [line.split() for line in maps]
+    for area in areas:
+        if area[1].startswith("rw") and (len(area) == 5 or area[5] == "[heap]"):
+            start, end = (int(word, 16) for word in area[0].split("-"))
+            for at in range(-(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE, _HUGE):
+                collapsed += _libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE), _MADV_COLLAPSE) == 0
+    return collapsed
 
 
 def drop_capabilities() -> None:

@@ -68,6 +68,7 @@ def _warm(control: socket.socket, *, jailed: bool) -> "Zygote":
     gc.collect()
     gc.disable()
     gc.freeze()  # a collection in a child would otherwise copy every page of the heap
+    system.collapse_heap()
     return Zygote(control, jailed=jailed, task_class=task_class)
 
 

@@ -138,7 +138,9 @@ def _version_2(own: dict[str, str]) -> Cgroups:
 
 
 def _sweep(directory: Path) -> None:
-    """Remove the empty groups that a killed executor has left."""
-    for left in directory.glob("qrt-*"):
-        with contextlib.suppress(OSError):
-            left.rmdir()
+    """Remove what executors that are no more have left; the living ones' groups may be empty too."""
+    for left in directory.glob("qrt-*-*"):
+        owner = left.name.split("-")[1]
+        if not Path("/proc", owner).exists():
+            with contextlib.suppress(OSError):
+                left.rmdir()

@@ -43,6 +43,7 @@ class Jail:
         cgroup: Cgroup | None,
     ) -> None:
         self.zygote = zygote
+        zygote.attempts += 1
         """What it was forked from; it does not outlive it."""
         self.pid = pid
         """Of the init, as the executor sees it; user code has not run when the kernel told it."""
@@ -201,6 +202,7 @@ class Jail:
         if self._closed:
             return
         self._closed = True
+        self.zygote.attempts -= 1
         self.kill()
         self._events.close()
         for reader in (*self._streams.values(), self._status):
@@ -213,7 +215,7 @@ class Jail:
         finally:
             os.close(self._pidfd)
         if self._cgroup is not None:
-            self._cgroup.remove()
+            await asyncio.to_thread(self._cgroup.remove)  # the kernel takes some ms over it
         if self._scratch is not None:
             await asyncio.to_thread(self._scratch.remove)
 

@@ -17,6 +17,7 @@ from qrt_executor.adapters.canary import CanaryFailed, prove
 from qrt_executor.adapters.cgroups import Cgroups
 from qrt_executor.adapters.environment import ProgramEnvironment, scrubbed_environ
 from qrt_executor.adapters.jail import Jail, receive_ready
+from qrt_executor.adapters.scratch import sweep, temporary_name
 from qrt_executor.adapters.zygote import Zygote, ZygoteFailed
 from qrt_executor.ports import Sandbox, SandboxUnavailable
 
@@ -24,7 +25,13 @@ log = logging.getLogger(__name__)
 
 _TAKE_SECONDS = 20.0
 """A new zygote needs about a second; on a loaded machine several."""
-_WORN_SPAWNS = 20_000
+_WORN_AFTER = 20_000
+"""Sandboxes after which a zygote is replaced."""
+_FAILED_SPAWNS = 3
+"""In a row; then the zygote is taken to be broken."""
+_RETIRE_SECONDS = 0.5
+_UNHURRIED_SECONDS = 0.010
+"""While enough sandboxes are parked, the next one's making leaves the attempt just started alone."""
 
 
 class NoIsolation(Exception):
@@ -52,10 +59,11 @@ class Station:
 class ZygotePool:
     """`ports.Sandboxes`: keeps `depth` sandboxes parked while `run` runs."""
 
-    def __init__(self, station: Station, *, depth: int) -> None:
+    def __init__(self, station: Station, *, depth: int, worn_after: int = _WORN_AFTER) -> None:
         self._station = station
         self._levels = station.levels
         self._parked: asyncio.Queue[Jail] = asyncio.Queue(maxsize=depth)
+        self._worn_after = worn_after
         self._zygote: Zygote | None = None
         self._missing = "no zygote serves yet"
 
@@ -81,19 +89,38 @@ class ZygotePool:
             NoIsolation: no allowed level works here; work is refused until one does.
             ZygoteFailed: the zygote has died; call again.
         """
-        async with self._serving() as zygote:
-            self._zygote = zygote
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(_watch(zygote))
-                    group.create_task(self._refill(zygote))
-            except* ZygoteFailed as failures:
-                raise failures.exceptions[0] from None
-            finally:
-                self._zygote = None
-                self._missing = "the zygote has ended and is being replaced"
-                while not self._parked.empty():
-                    await self._parked.get_nowait().close()
+        sweep(self._station.scratch)
+        try:
+            async with asyncio.TaskGroup() as retiring:
+                while True:
+                    async with contextlib.AsyncExitStack() as stack:
+                        self._zygote = zygote = await stack.enter_async_context(self._serving())
+                        await self._serve(zygote)
+                        log.info("the zygote is worn and gets a successor")
+                        retiring.create_task(_retire(zygote, stack.pop_all()))
+        except* ZygoteFailed as failures:
+            self._missing = "the zygote has ended and is being replaced"
+            raise failures.exceptions[0] from None
+        except* NoIsolation as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            self._zygote = None
+            while not self._parked.empty():
+                await self._parked.get_nowait().close()
+
+    async def _serve(self, zygote: Zygote) -> None:
+        """Park sandboxes until the zygote is worn. Raises ZygoteFailed when it dies."""
+        refilling = asyncio.ensure_future(self._refill(zygote))
+        dying = asyncio.ensure_future(zygote.ended())
+        try:
+            await asyncio.wait({refilling, dying}, return_when=asyncio.FIRST_COMPLETED)
+            if dying.done():
+                raise ZygoteFailed("the zygote has ended")
+            await refilling
+        finally:
+            for task in (refilling, dying):
+                task.cancel()
+            await asyncio.gather(refilling, dying, return_exceptions=True)
 
     async def take(self, limits: Limits) -> Sandbox:
         """Return a parked sandbox, or one made for these limits. Raises SandboxUnavailable."""
@@ -144,7 +171,7 @@ class ZygotePool:
     @asynccontextmanager
     async def _proven(self, level: Isolation) -> AsyncIterator[Zygote]:
         station = self._station
-        with tempfile.TemporaryDirectory(prefix="qrt-zygote-", dir=station.scratch) as name:
+        with tempfile.TemporaryDirectory(prefix=temporary_name("zygote"), dir=station.scratch) as name:
             home = Path(name)
             os.chmod(home, 0o755)  # noqa: S103 - programs' interpreters read the accounts in it
             zygote = await self._start(level, home)
@@ -190,8 +217,19 @@ class ZygotePool:
         )
 
     async def _refill(self, zygote: Zygote) -> None:
-        for _ in range(_WORN_SPAWNS):
-            jail = await self._spawn(zygote, disk_bytes=self._station.disk_bytes)
+        failures = 0
+        for _ in range(self._worn_after):
+            if self._parked.qsize() > self._parked.maxsize // 2:
+                await asyncio.sleep(_UNHURRIED_SECONDS)
+            try:
+                jail = await self._spawn(zygote, disk_bytes=self._station.disk_bytes)
+            except ZygoteFailed as exc:
+                failures += 1
+                if failures > _FAILED_SPAWNS or not zygote.alive:
+                    raise
+                log.warning("a sandbox could not be made: %s", exc)
+                continue
+            failures = 0
             try:
                 await self._parked.put(jail)
             except asyncio.CancelledError:
@@ -227,6 +265,8 @@ class ZygotePool:
         )
 
 
-async def _watch(zygote: Zygote) -> None:
-    await zygote.ended()
-    raise ZygoteFailed("the zygote has ended")
+async def _retire(zygote: Zygote, held: contextlib.AsyncExitStack) -> None:
+    """End a worn zygote once the last attempt that hangs on it is over."""
+    async with held:
+        while zygote.attempts and zygote.alive:  # noqa: ASYNC110 - no hurry, and no bookkeeping
+            await asyncio.sleep(_RETIRE_SECONDS)

@@ -33,9 +33,22 @@ class Scratch:
         shutil.rmtree(self.root, onerror=_open_up)
 
 
+def temporary_name(what: str) -> str:
+    """Return how the names of this process's temporary directories begin."""
+    return f"qrt-{what}-{os.getpid()}-"
+
+
+def sweep(parent: Path) -> None:
+    """Remove what executors that were killed have left below `parent`."""
+    for left in parent.glob("qrt-*-*-*"):
+        owner = left.name.split("-")[2]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def make_scratch(parent: Path, *, owner: tuple[int, int] | None) -> Scratch:
     """Make a tree below `parent`; `owner` is the uid and gid it is given to, None for our own."""
-    scratch = Scratch(Path(tempfile.mkdtemp(prefix="qrt-attempt-", dir=parent)))
+    scratch = Scratch(Path(tempfile.mkdtemp(prefix=temporary_name("attempt"), dir=parent)))
     for directory in (scratch.work, scratch.tmp, scratch.output):
         directory.mkdir(mode=0o700)
     if owner is not None:

@@ -51,6 +51,8 @@ class Zygote:
         self._pidfd = os.pidfd_open(process.pid)
         self._closed = False
         self.level = level
+        self.attempts = 0
+        """Sandboxes forked from it that are not closed yet."""
 
     @classmethod
     async def start(

@@ -39,6 +39,8 @@ INPUT_BYTES = 256 << 20
 _REFUSALS = 3
 """How often a job whose sandbox is lost is given back; a program that kills sandboxes is the cause then."""
 _REMEMBERED = 1024
+_TAKEN = 65_536
+"""Attempts whose order is remembered, so that a repeated one starts nothing twice."""
 
 Clock = Callable[[], datetime]
 Key = tuple[str, int]
@@ -92,15 +94,16 @@ class Executor:
         self._idle.set()
         self._draining = False
         self._lost: OrderedDict[str, int] = OrderedDict()
+        self._taken: OrderedDict[Key, None] = OrderedDict()
         self.changed = asyncio.Event()
         """Set whenever a heartbeat would say something new."""
 
     # --- orders -------------------------------------------------------------------------------
 
     async def accept(self, order: RunAttempt) -> None:
-        """Start an attempt, or report it refused. One that runs already is left alone."""
+        """Start an attempt, or report it refused. One that was taken or refused before is left alone."""
         key = (order.job_id, order.attempt)
-        if key in self._running:
+        if not self._first_time(key):
             return
         reason = self._why_not()
         if reason is not None:
@@ -117,6 +120,15 @@ class Executor:
         attempt = self._running.get((order.job_id, order.attempt))
         if attempt is not None:
             attempt.stop(Stop(cause=StopCause.CANCELLED, detail="it was cancelled while it ran"))
+
+    def _first_time(self, key: Key) -> bool:
+        """Note an order; False if it came before. The number of an attempt is used once, whatever happens."""
+        if key in self._taken:
+            return False
+        self._taken[key] = None
+        if len(self._taken) > _TAKEN:
+            self._taken.popitem(last=False)
+        return True
 
     def _why_not(self) -> str | None:
         if self._draining:

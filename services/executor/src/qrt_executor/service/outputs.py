@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from qrt_chassis.backoff import Backoff
-from qrt_chassis.bus.port import Bus
+from qrt_chassis.bus.port import Bus, Undeliverable
 from qrt_chassis.passing import is_passing
 from qrt_contracts.endings import Ending
 from qrt_contracts.events import JobOutput
@@ -197,13 +197,16 @@ class Outputs:
 
 
 async def publish_for_ever(bus: Bus, message: Message) -> None:
-    """Publish what must not be lost, trying again for as long as the bus is away."""
+    """Publish what must not be lost, trying again for as long as the bus is away.
+
+    Mandatory: a broker that was set up anew has no queue for it until a scheduler has come back.
+    """
     backoff = Backoff(first=0.1, longest=2.0)
     while True:
         try:
-            await bus.publish(message)
+            await bus.publish(message, mandatory=True)
         except Exception as exc:
-            if not is_passing(exc):
+            if not is_passing(exc) and not isinstance(exc, Undeliverable):
                 raise
             log.warning("the bus has not taken a %s yet: %s", message.schema_name, exc)
             await asyncio.sleep(backoff.next())
