@@ -31,6 +31,7 @@ from qrt_contracts.values import Isolation, Output, OutputKind, Payload
 from qrt_scheduler import handlers
 from qrt_scheduler.adapters.mongo import MongoJobs, MongoOutputs
 from qrt_scheduler.compose import utc_now
+from qrt_scheduler.service.changes import Changes
 from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
@@ -82,7 +83,12 @@ async def replica_on(bus: MemoryBus, store: Store) -> AsyncIterator[Replica]:
         return replica.seconds
 
     dispatcher = Dispatcher(
-        bus=bus, jobs=jobs, outbox=outbox, clock=utc_now, monotonic=monotonic, lease_seconds=10
+        bus=bus,
+        jobs=jobs,
+        changes=Changes(jobs=jobs, outbox=outbox),
+        clock=utc_now,
+        monotonic=monotonic,
+        lease_seconds=10,
     )
     replica = Replica(jobs, outputs, outbox, dispatcher, history, bus)
     room = Room(jobs=jobs, limits=QueueLimits(total=1000, owner=500), clock=utc_now)
@@ -112,6 +118,7 @@ class PlayedExecutor:
     incarnation: str = field(default_factory=new_id)
     slots: int = 2
     orders: list[RunAttempt] = field(default_factory=list)
+    repeated: list[RunAttempt] = field(default_factory=list)
     cancelled: list[CancelAttempt] = field(default_factory=list)
     running: set[tuple[str, int]] = field(default_factory=set)
     subscribed: Subscribed | None = None
@@ -129,6 +136,9 @@ class PlayedExecutor:
             await self.subscribed.cancel()
 
     async def _accept(self, order: RunAttempt) -> None:
+        if any((each.job_id, each.attempt) == (order.job_id, order.attempt) for each in self.orders):
+            self.repeated.append(order)
+            return
         self.orders.append(order)
         self.running.add((order.job_id, order.attempt))
 
@@ -146,6 +156,16 @@ class PlayedExecutor:
                 isolation=Isolation.PROCESS,
             ).model_copy(update=changes)
         )
+
+    async def lose(self, replica: Replica) -> None:
+        """Stop listing what runs here, for as long as it takes to be believed."""
+        self.running.clear()
+        known = len(self.repeated)
+        replica.seconds += 6
+        await self.beat()
+        await wait_until(lambda: len(self.repeated) > known, description="the order again")
+        replica.seconds += 6
+        await self.beat()
 
     async def order(self, job_id: str) -> RunAttempt:
         def come() -> bool:

@@ -77,9 +77,7 @@ async def test_an_attempt_that_its_executor_no_longer_lists_is_run_again(
 ) -> None:
     job = await replica.submit()
     order = await executor.order(job.id)
-    executor.running.clear()
-    replica.seconds = 6
-    await executor.beat()
+    await executor.lose(replica)
 
     async def again() -> bool:
         return (await executor.order(job.id)).attempt == 2
@@ -108,9 +106,7 @@ async def test_a_job_whose_attempts_are_spent_fails_as_lost(
 ) -> None:
     job = await replica.submit(run=run_spec(max_attempts=1))
     await executor.order(job.id)
-    executor.running.clear()
-    replica.seconds = 6
-    await executor.beat()
+    await executor.lose(replica)
     ended = await replica.until(job.id, JobState.FAILED)
     assert ended.problem is not None
     assert ended.problem.code == "ExecutorLost"
@@ -191,7 +187,7 @@ async def test_a_replica_that_takes_over_knows_what_is_queued_and_running(
 async def test_what_a_crash_kept_from_being_published_is_found_in_the_store(
     bus: MemoryBus, store: Store, replica: Replica
 ) -> None:
-    from qrt_scheduler.service.jobs import changed
+    from qrt_scheduler.service.changes import changed
     from qrt_scheduler.service.outbox import outgoing
     from tests.unit.scheduler.factories import queued
 
@@ -199,15 +195,17 @@ async def test_what_a_crash_kept_from_being_published_is_found_in_the_store(
     news = outgoing(job.id, changed(job))
     assert await replica.jobs.insert(job, news)
     soon = utc_now() + timedelta(seconds=1)
-    assert [each.token for each in await replica.jobs.unsent(before=soon, limit=10)] == [news.token]
-    assert await replica.jobs.unsent(before=job.created_at, limit=10) == []
+    assert [each.token for each in await replica.jobs.unsent(before=soon, after=soon, limit=10)] == [
+        news.token
+    ]
+    assert await replica.jobs.unsent(before=job.created_at, after=soon, limit=10) == []
     await replica.jobs.sent([news])
-    assert await replica.jobs.unsent(before=soon, limit=10) == []
+    assert await replica.jobs.unsent(before=soon, after=soon, limit=10) == []
 
 
 async def test_a_later_changes_outbox_is_not_emptied_with_an_earlier_one(replica: Replica) -> None:
     from qrt_scheduler.domain import moves
-    from qrt_scheduler.service.jobs import changed
+    from qrt_scheduler.service.changes import changed
     from qrt_scheduler.service.outbox import outgoing
     from tests.unit.scheduler.factories import NOW, queued
 
@@ -218,13 +216,14 @@ async def test_a_later_changes_outbox_is_not_emptied_with_an_earlier_one(replica
     second = outgoing(job.id, changed(cancelled))
     assert await replica.jobs.update(job, cancelled, second)
     await replica.jobs.sent([first])
-    left = await replica.jobs.unsent(before=utc_now() + timedelta(seconds=1), limit=10)
+    soon = utc_now() + timedelta(seconds=1)
+    left = await replica.jobs.unsent(before=soon, after=soon, limit=10)
     assert [each.token for each in left] == [second.token]
 
 
 async def test_an_update_by_a_writer_that_saw_an_older_job_changes_nothing(replica: Replica) -> None:
     from qrt_scheduler.domain import moves
-    from qrt_scheduler.service.jobs import changed
+    from qrt_scheduler.service.changes import changed
     from qrt_scheduler.service.outbox import outgoing
     from tests.unit.scheduler.factories import NOW, queued
 
@@ -300,3 +299,22 @@ async def test_jobs_are_listed_newest_first_in_pages(replica: Replica) -> None:
         if cursor is None:
             break
     assert seen == [each.id for each in reversed(made)]
+
+
+async def test_a_repeated_cancellation_is_passed_on_again(replica: Replica, executor: PlayedExecutor) -> None:
+    job = await replica.submit()
+    await executor.order(job.id)
+    for times in (1, 2):
+        await replica.bus.request(CancelJob(caller="alice", job_id=job.id))
+        await wait_until(lambda: len(executor.cancelled) >= times, description="the order to cancel")  # noqa: B023
+
+
+async def test_a_key_whose_job_was_deleted_makes_a_new_job(
+    replica: Replica, executor: PlayedExecutor
+) -> None:
+    first = await replica.submit(idempotency_key="k", fingerprint="f")
+    await executor.finish(await executor.order(first.id))
+    await replica.until(first.id, JobState.SUCCEEDED)
+    await replica.bus.request(DeleteJob(caller="alice", job_id=first.id))
+    second = await replica.submit(idempotency_key="k", fingerprint="f")
+    assert second.id != first.id

@@ -91,9 +91,7 @@ async def test_a_reader_of_an_older_attempt_is_given_the_newest_from_its_start(
 ) -> None:
     job = await started(replica, executor)
     await replica.history.store(batch(job, 1, 1, 2, 3))
-    executor.running.clear()
-    replica.seconds = 6
-    await executor.beat()
+    await executor.lose(replica)
 
     async def second() -> bool:
         return (await replica.job(job.id)).attempt == 2

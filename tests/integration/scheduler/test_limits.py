@@ -48,7 +48,7 @@ async def test_a_queued_job_is_told_its_place_and_a_running_one_has_none(
         await executor.order(job.id)
     memory = replica.dispatcher._memory
     assert memory is not None
-    await replica.jobs.save_snapshot(replica.dispatcher._snapshot(memory))
+    await replica.dispatcher.save_snapshot(memory)
     last = await replica.bus.request(GetJob(caller="alice", job_id=jobs[3].id))
     assert last.place is not None
     assert last.place.position == 2

@@ -74,3 +74,25 @@ def test_a_program_at_its_limit_is_passed_over_for_the_owners_other_programs() -
     assert drain(backlog) == ["0", "7"]
     backlog.stopped("a", "narrow")
     assert drain(backlog) == ["1"]
+
+
+def test_on_one_slot_a_crowd_delays_another_owners_only_job_by_one_job() -> None:
+    backlog = filled(*((f"{n:03}", "many", 0) for n in range(100)))
+    first = backlog.pick()
+    assert first is not None
+    backlog.started(first.owner, first.program_id)
+    backlog.add(Waiting("900", "one", "p", 0))
+    backlog.stopped(first.owner, first.program_id)
+    following = backlog.pick()
+    assert following is not None
+    assert following.job_id == "900"
+
+
+def test_nothing_is_kept_of_owners_without_work() -> None:
+    backlog = filled(*((f"{n:03}", f"owner {n}", 0) for n in range(10)))
+    drain(backlog)
+    for number in range(10):
+        backlog.stopped(f"owner {number}", "p")
+    backlog.add(Waiting("1", "a", "p", 0))
+    backlog.remove("1")
+    assert not backlog._last_turn

@@ -112,3 +112,28 @@ def test_what_nobody_ordered_is_a_ghost() -> None:
     listed = beat("e1", "i1", ("j1", 1), ("j9", 1))
     assert list(fleet.ghosts(listed)) == [("j1", 1), ("j9", 1)]
     assert not list(fleet.ghosts(beat("e1", "i1", ("j1", 2))))
+
+
+def test_a_late_heartbeat_of_an_earlier_incarnation_says_nothing_about_the_later_one() -> None:
+    fleet = Fleet(lease_seconds=10)
+    assert fleet.heard(beat("e1", "i2"), now=0)
+    fleet.hold(lease(incarnation="i2"))
+    for late in (beat("e1", "i1"), beat("e1", "i1", leaving=True)):
+        assert not fleet.heard(late, now=LATE)
+        assert not list(fleet.unlisted(late, now=LATE))
+    assert fleet.executors["e1"].incarnation == "i2"
+
+
+def test_after_a_take_over_an_earlier_incarnations_heartbeat_does_not_lose_the_later_ones_attempts() -> None:
+    fleet = Fleet(lease_seconds=10)
+    fleet.hold(lease(incarnation="i2"))
+    late = beat("e1", "i1")
+    fleet.heard(late, now=LATE)
+    assert not list(fleet.unlisted(late, now=LATE))
+
+
+def test_an_incarnation_from_before_a_clock_was_set_back_is_believed_after_a_lease() -> None:
+    fleet = fleet_with(lease(incarnation="i1"))
+    assert not fleet.heard(beat("e1", "i0"), now=1)
+    assert [each.job_id for each in fleet.silent(now=11)] == ["j1"]
+    assert fleet.heard(beat("e1", "i0"), now=12)

@@ -1,11 +1,13 @@
 """The moves of a job."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.states import MOVES, TERMINAL, JobState
+from qrt_contracts.values import Usage
 from qrt_scheduler.domain import moves
 from tests.unit.scheduler.factories import LATER, NOW, finished, queued
 
@@ -29,8 +31,8 @@ def test_beginning_an_attempt_numbers_it_from_one_and_records_its_executor() -> 
     ],
 )
 def test_an_attempt_that_ends_settles_its_job(end: str, status: JobState) -> None:
-    job = running()
-    ended = moves.finish(job, finished(job, end))
+    job = running().model_copy(update={"cancel_requested": end == "cancelled"})
+    ended = moves.finish(job, finished(job, end), now=LATER)
     assert ended.status is status
     assert ended.ended_at == LATER
     assert ended.last_output == 4
@@ -43,7 +45,7 @@ def test_a_refused_attempt_goes_back_to_the_queue_and_does_not_count() -> None:
     job = queued(max_attempts=1)
     for _ in range(5):
         started = running(job)
-        job = moves.finish(started, finished(started, "refused"))
+        job = moves.finish(started, finished(started, "refused"), now=LATER)
         assert job.status is JobState.QUEUED
     started = running(job)
     assert started.attempt == 6
@@ -76,14 +78,14 @@ def test_cancelling_ends_a_queued_job_flags_a_running_one_and_leaves_an_ended_on
     assert (flagged.status, flagged.cancel_requested) == (JobState.RUNNING, True)
     assert moves.cancel(flagged, now=LATER) == flagged
     job = running()
-    done = moves.finish(job, finished(job))
+    done = moves.finish(job, finished(job), now=LATER)
     assert moves.cancel(done, now=LATER) == done
 
 
 def test_every_change_counts_the_revision_up() -> None:
     job = running()
     assert job.revision == 1
-    assert moves.finish(job, finished(job)).revision == 2
+    assert moves.finish(job, finished(job), now=LATER).revision == 2
     assert moves.cancel(job, now=LATER).revision == 2
 
 
@@ -116,3 +118,42 @@ def test_the_architecture_page_draws_the_same_table() -> None:
         if f"{start} --> {end}" in page
     }
     assert drawn == MOVES
+
+
+def test_an_attempt_that_ended_as_cancelled_though_nobody_asked_counts_as_lost() -> None:
+    job = running()
+    assert moves.finish(job, finished(job, "cancelled"), now=LATER).status is JobState.QUEUED
+    last = running(queued(max_attempts=1))
+    ended = moves.finish(last, finished(last, "cancelled"), now=LATER)
+    assert (ended.status, ended.attempts[-1].end) == (JobState.FAILED, AttemptEnd.LOST)
+
+
+def test_a_program_that_asks_to_run_once_is_not_run_again_after_it_was_given_back_half_way() -> None:
+    used = Usage(wall_seconds=1)
+    once, often = running(queued(max_attempts=1)), running(queued(max_attempts=2))
+    assert moves.finish(once, finished(once, "refused", usage=used), now=LATER).status is JobState.FAILED
+    assert moves.finish(often, finished(often, "refused", usage=used), now=LATER).status is JobState.QUEUED
+
+
+def test_an_order_that_reached_nobody_counts_as_no_attempt() -> None:
+    job = queued(max_attempts=1)
+    for _ in range(3):
+        job = moves.withdraw(running(job), reason="gone", now=LATER)
+        assert job.status is JobState.QUEUED
+    assert job.attempt == 3
+
+
+def test_an_executors_wrong_clock_does_not_reach_the_record() -> None:
+    job = running()
+    wrong = {"started_at": NOW - timedelta(days=400), "ended_at": LATER + timedelta(days=400)}
+    ended = moves.finish(job, finished(job, **wrong), now=LATER)
+    assert (ended.started_at, ended.ended_at) == (NOW, LATER)
+
+
+def test_many_refusals_do_not_make_a_lost_attempt_forgotten() -> None:
+    job = moves.lose(running(queued(max_attempts=2)), reason="silent", now=LATER)
+    for _ in range(2 * moves.REMEMBERED_ATTEMPTS):
+        started = running(job)
+        job = moves.finish(started, finished(started, "refused"), now=LATER)
+    assert len(job.attempts) <= moves.REMEMBERED_ATTEMPTS
+    assert moves.lose(running(job), reason="silent", now=LATER).status is JobState.FAILED

@@ -56,6 +56,7 @@ def created(command: CreateProgram, *, now: datetime) -> Program:
         cost=command.cost,
         limits=command.limits,
         max_attempts=command.max_attempts,
+        quota=command.quota,
         latest=Version(number=1, bundle=command.bundle, created_at=now),
         created_at=now,
         updated_at=now,
@@ -101,4 +102,5 @@ def run_spec(program: Program, version: Version) -> RunSpec:
         backend=program.backend,
         limits=program.limits.over(Limits()),
         max_attempts=program.max_attempts,
+        quota=program.quota,
     )

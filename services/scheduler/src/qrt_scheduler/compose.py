@@ -14,6 +14,7 @@ from qrt_chassis.store import open_store
 from qrt_scheduler import handlers
 from qrt_scheduler.adapters.mongo import MongoJobs, MongoOutputs
 from qrt_scheduler.ports import Clock
+from qrt_scheduler.service.changes import Changes
 from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
@@ -51,7 +52,7 @@ async def compose(
         dispatcher = Dispatcher(
             bus=bus,
             jobs=jobs,
-            outbox=outbox,
+            changes=Changes(jobs=jobs, outbox=outbox),
             clock=clock,
             monotonic=time.monotonic,
             lease_seconds=settings.lease_seconds,

@@ -6,6 +6,10 @@ from qrt_scheduler.domain.backlog import Backlog
 from qrt_scheduler.domain.fleet import Fleet
 
 GHOSTS = Counter("qrt_scheduler_ghosts", "Reports and listings of attempts that are not current; dropped")
+GHOST_OUTPUTS = Counter(
+    "qrt_scheduler_ghost_outputs", "Outputs of attempts that were given up, or of deleted jobs; dropped"
+)
+UNREADABLE = Counter("qrt_scheduler_unreadable", "Times a stored record could not be read")
 LOST = Counter("qrt_scheduler_attempts_lost", "Attempts given up because nobody vouched for them")
 ENDED = Counter("qrt_scheduler_jobs_ended", "Jobs that reached a terminal state", ["status"])
 WAITED = Histogram(

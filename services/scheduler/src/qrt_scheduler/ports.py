@@ -53,6 +53,19 @@ class JobHead:
     cancel_requested: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """A job's newest attempt, as much of it as taking in its outputs needs."""
+
+    number: int
+    lost: bool
+    """It was given up: whatever still comes from it is a ghost's."""
+
+
+class UnreadableJob(Exception):
+    """A stored record is not what this release can read: left alone until an operator mends it."""
+
+
 class JobStore(Protocol):
     """Jobs, each one document with its outbox. The store is the truth; all else is a cache."""
 
@@ -60,25 +73,34 @@ class JobStore(Protocol):
         """Store a new job; False if the id is taken."""
 
     async def get(self, job_id: str) -> Job | None:
-        """Return a job."""
+        """Return a job. Raises: UnreadableJob."""
+
+    async def newest(self, job_id: str) -> Newest | None:
+        """Return a job's newest attempt, 0 before the first; None if there is no such job."""
 
     async def update(self, old: Job, new: Job, outgoing: Outgoing) -> bool:
         """Store a change if the job still is as `old` says (status, attempt, revision); else False."""
 
-    async def delete(self, job: Job) -> bool:
-        """Remove a job if it still is as `job` says; else False."""
+    async def delete(self, job_id: str) -> bool:
+        """Remove an ended job and the idempotency keys that name it; False if there is none."""
 
     async def page(self, which: JobFilter, *, limit: int, before: str | None) -> list[Job]:
-        """Return up to `limit` jobs, newest first, with ids below `before`."""
+        """Return up to `limit` jobs, newest first, with ids below `before`; unreadable ones are left out."""
 
     def unfinished(self) -> AsyncIterator[JobHead]:
-        """Yield every job that is queued or running."""
+        """Yield every job that is queued or running: first all queued ones, then all running ones.
+
+        In this order none that is started meanwhile is missed; it may be told twice.
+        """
 
     async def ahead(self, job: Job) -> int:
         """Count the owner's queued jobs that go before this one."""
 
-    def ended_before(self, moment: datetime, *, limit: int) -> AsyncIterator[Job]:
-        """Yield up to `limit` jobs that ended before a moment."""
+    async def ended_before(self, moment: datetime, *, limit: int) -> list[str]:
+        """Return the ids of up to `limit` jobs that ended before a moment."""
+
+    async def forget_keys(self, before: datetime) -> None:
+        """Remove idempotency keys that were bound before a moment."""
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Store what the dispatcher knows, for every replica to answer from."""
@@ -86,14 +108,16 @@ class JobStore(Protocol):
     async def snapshot(self) -> Snapshot | None:
         """Return the newest stored snapshot."""
 
-    async def claim_key(self, owner: str, key: str, *, job_id: str, fingerprint: str) -> tuple[str, str]:
+    async def claim_key(
+        self, owner: str, key: str, *, job_id: str, fingerprint: str, now: datetime
+    ) -> tuple[str, str]:
         """Bind an idempotency key to a job unless it is bound; return (job id, fingerprint) it has."""
 
     async def sent(self, outgoing: Sequence[Outgoing]) -> None:
         """Empty these outboxes, as far as no later change has replaced them."""
 
-    async def unsent(self, *, before: datetime, limit: int) -> list[Outgoing]:
-        """Return outboxes that a change before `before` left behind."""
+    async def unsent(self, *, before: datetime, after: datetime, limit: int) -> list[Outgoing]:
+        """Return outboxes of changes before `before`, or after `after`: whose clock was wrong."""
 
 
 class OutputStore(Protocol):

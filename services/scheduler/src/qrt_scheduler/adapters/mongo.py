@@ -12,20 +12,25 @@ their JSON form: user documents are text inside, so no user key or number ever b
 """
 
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
 from qrt_contracts.events import CancelRequested, Event, JobChanged, JobOutput, JobSubmitted
 from qrt_contracts.faults import Unavailable
-from qrt_contracts.jobs import Job
-from qrt_contracts.states import JobState
+from qrt_contracts.jobs import AttemptEnd, Job
+from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output
+from qrt_scheduler import metrics
 from qrt_scheduler.domain.place import Snapshot
-from qrt_scheduler.ports import JobFilter, JobHead, Outgoing
+from qrt_scheduler.ports import JobFilter, JobHead, Newest, Outgoing, UnreadableJob
+
+log = logging.getLogger(__name__)
 
 DATABASE = "scheduler"
 COUNTED = 10_000
@@ -61,6 +66,8 @@ class MongoJobs:
         await self._jobs.create_index("status")
         await self._jobs.create_index("ended_on", sparse=True)
         await self._jobs.create_index("outbox.token", sparse=True)
+        await self._keys.create_index("job_id")
+        await self._keys.create_index("at")
 
     async def insert(self, job: Job, outgoing: Outgoing) -> bool:
         """Store a new job; False if the id is taken."""
@@ -72,9 +79,18 @@ class MongoJobs:
         return True
 
     async def get(self, job_id: str) -> Job | None:
-        """Return a job."""
+        """Return a job. Raises: UnreadableJob."""
         found = await self._jobs.find_one({"_id": job_id})
         return _job(found) if found else None
+
+    async def newest(self, job_id: str) -> Newest | None:
+        """Return a job's newest attempt, 0 before the first; None if there is no such job."""
+        fields = {"attempt": 1, "attempts.end": 1}
+        found = await self._jobs.find_one({"_id": job_id}, fields)
+        if found is None:
+            return None
+        ends = [each.get("end") for each in found.get("attempts") or []]
+        return Newest(int(found.get("attempt") or 0), bool(ends) and ends[-1] == AttemptEnd.LOST)
 
     async def update(self, old: Job, new: Job, outgoing: Outgoing) -> bool:
         """Store a change if the job still is as `old` says."""
@@ -84,9 +100,13 @@ class MongoJobs:
         result = await self._jobs.update_one(_as_seen(old), {"$set": changes})
         return bool(result.matched_count)
 
-    async def delete(self, job: Job) -> bool:
-        """Remove a job if it still is as `job` says."""
-        result = await self._jobs.delete_one(_as_seen(job))
+    async def delete(self, job_id: str) -> bool:
+        """Remove an ended job and the idempotency keys that name it."""
+        # The keys first: one that outlived its job would make another job of the same id, whose
+        # attempts have the numbers of the first one's.
+        await self._keys.delete_many({"job_id": job_id})
+        ended = {"_id": job_id, "status": {"$in": sorted(TERMINAL)}}
+        result = await self._jobs.delete_one(ended)
         return bool(result.deleted_count)
 
     async def page(self, which: JobFilter, *, limit: int, before: str | None) -> list[Job]:
@@ -99,25 +119,14 @@ class MongoJobs:
         if before:
             query["_id"] = {"$lt": before}
         found = self._jobs.find(query).sort("_id", -1).limit(limit)
-        return [_job(each) async for each in found]
+        return [job async for each in found if (job := _readable(each))]
 
     async def unfinished(self) -> AsyncIterator[JobHead]:
-        """Yield every job that is queued or running."""
-        for status in (JobState.RUNNING, JobState.QUEUED):
+        """Yield every job that is queued, then every job that is running."""
+        for status in (JobState.QUEUED, JobState.RUNNING):
             async for each in self._jobs.find({"status": status.value}, _HEAD):
-                newest = each["attempts"][-1] if each["attempts"] else {}
-                yield JobHead(
-                    job_id=each["_id"],
-                    owner=each["owner"],
-                    program_id=each["run"]["program_id"],
-                    max_running=each["run"]["quota"]["running"],
-                    priority=each["priority"],
-                    status=status,
-                    attempt=each["attempt"],
-                    executor=newest.get("executor"),
-                    incarnation=newest.get("incarnation"),
-                    cancel_requested=each["cancel_requested"],
-                )
+                if head := _head(each, status):
+                    yield head
 
     async def ahead(self, job: Job) -> int:
         """Count the owner's queued jobs that go before this one, up to `COUNTED`."""
@@ -131,11 +140,14 @@ class MongoJobs:
         }
         return int(await self._jobs.count_documents(query, limit=COUNTED))
 
-    async def ended_before(self, moment: datetime, *, limit: int) -> AsyncIterator[Job]:
-        """Yield up to `limit` jobs that ended before a moment."""
-        found = self._jobs.find({"ended_on": {"$lt": moment}}).limit(limit)
-        async for each in found:
-            yield _job(each)
+    async def ended_before(self, moment: datetime, *, limit: int) -> list[str]:
+        """Return the ids of up to `limit` jobs that ended before a moment."""
+        found = self._jobs.find({"ended_on": {"$lt": moment}}, {"_id": 1}).limit(limit)
+        return [each["_id"] async for each in found]
+
+    async def forget_keys(self, before: datetime) -> None:
+        """Remove idempotency keys that were bound before a moment."""
+        await self._keys.delete_many({"at": {"$lt": before}})
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Store what the dispatcher knows, for every replica to answer from."""
@@ -147,11 +159,14 @@ class MongoJobs:
         found = await self._queue.find_one({"_id": "snapshot"})
         return Snapshot.model_validate_json(found["body"]) if found else None
 
-    async def claim_key(self, owner: str, key: str, *, job_id: str, fingerprint: str) -> tuple[str, str]:
+    async def claim_key(
+        self, owner: str, key: str, *, job_id: str, fingerprint: str, now: datetime
+    ) -> tuple[str, str]:
         """Bind an idempotency key to a job unless it is bound; return what it is bound to."""
         name = hashlib.sha256(f"{owner}\x00{key}".encode()).hexdigest()
+        bond = {"_id": name, "job_id": job_id, "fingerprint": fingerprint, "at": now}
         try:
-            await self._keys.insert_one({"_id": name, "job_id": job_id, "fingerprint": fingerprint})
+            await self._keys.insert_one(bond)
         except DuplicateKeyError:
             bound = await self._keys.find_one({"_id": name})
             if bound is None:
@@ -169,21 +184,17 @@ class MongoJobs:
             {"$unset": {"outbox": ""}},
         )
 
-    async def unsent(self, *, before: datetime, limit: int) -> list[Outgoing]:
-        """Return outboxes that a change before `before` left behind."""
-        query = {"outbox.token": {"$gt": ""}, "outbox.at": {"$lt": before.timestamp()}}
+    async def unsent(self, *, before: datetime, after: datetime, limit: int) -> list[Outgoing]:
+        """Return outboxes of changes before `before`, or after `after`: whose clock was wrong."""
+        query = {
+            "outbox.token": {"$gt": ""},
+            "$or": [
+                {"outbox.at": {"$lt": before.timestamp()}},
+                {"outbox.at": {"$gt": after.timestamp()}},
+            ],
+        }
         found = self._jobs.find(query, {"outbox": 1}).limit(limit)
-        return [
-            Outgoing(
-                token=each["outbox"]["token"],
-                job_id=each["_id"],
-                events=tuple(
-                    _EVENTS[event["schema"]].model_validate_json(event["body"])
-                    for event in each["outbox"]["events"]
-                ),
-            )
-            async for each in found
-        ]
+        return [left async for each in found if (left := _left(each))]
 
     @staticmethod
     def _outbox(outgoing: Outgoing, at: datetime) -> dict[str, Any]:
@@ -248,7 +259,51 @@ def _document(job: Job) -> dict[str, Any]:
 
 
 def _job(document: dict[str, Any]) -> Job:
-    return Job.model_validate(document | {"id": document["_id"]})
+    try:
+        return Job.model_validate(document | {"id": document["_id"]})
+    except ValidationError as error:
+        metrics.UNREADABLE.inc()
+        raise UnreadableJob(f"job {document['_id']}: {error.error_count()} faults in its record") from error
+
+
+def _readable(document: dict[str, Any]) -> Job | None:
+    try:
+        return _job(document)
+    except UnreadableJob:
+        log.exception("a job is passed over", extra={"job_id": document["_id"]})
+        return None
+
+
+def _head(document: dict[str, Any], status: JobState) -> JobHead | None:
+    try:
+        newest = document["attempts"][-1] if document["attempts"] else {}
+        return JobHead(
+            job_id=document["_id"],
+            owner=document["owner"],
+            program_id=document["run"]["program_id"],
+            max_running=(document["run"].get("quota") or {}).get("running"),
+            priority=document["priority"],
+            status=status,
+            attempt=document["attempt"],
+            executor=newest.get("executor"),
+            incarnation=newest.get("incarnation"),
+            cancel_requested=document["cancel_requested"],
+        )
+    except (KeyError, TypeError, AttributeError):
+        metrics.UNREADABLE.inc()
+        log.exception("a job is passed over", extra={"job_id": document["_id"]})
+        return None
+
+
+def _left(document: dict[str, Any]) -> Outgoing | None:
+    outbox = document["outbox"]
+    try:
+        events = tuple(_EVENTS[each["schema"]].model_validate_json(each["body"]) for each in outbox["events"])
+    except (KeyError, TypeError, ValidationError):
+        metrics.UNREADABLE.inc()
+        log.exception("an outbox is passed over", extra={"job_id": document["_id"]})
+        return None
+    return Outgoing(token=outbox["token"], job_id=document["_id"], events=events)
 
 
 def _as_seen(job: Job) -> dict[str, Any]:

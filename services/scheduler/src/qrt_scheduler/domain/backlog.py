@@ -1,7 +1,8 @@
 """The queue of jobs that wait, shared fairly between owners.
 
-Order: priority first, then the owner with the least running work, then age (ids sort by age). An
-owner or a program at its limit of running jobs is passed over. Kept in memory by the dispatching
+Order: priority first, then the owner with the least running work, then the owner whose last turn was
+longest ago, then age (ids sort by age). An owner or a program at its limit of running jobs is passed
+over. Kept in memory by the dispatching
 scheduler alone and rebuilt from the store when one takes over.
 """
 
@@ -33,6 +34,9 @@ class Backlog:
         self._owner_limit = owner_limit
         self._waiting: dict[str, Waiting] = {}
         self._lanes: dict[Lane, list[tuple[int, str]]] = {}
+        self._turns = 0
+        self._last_turn: dict[str, int] = {}
+        """When each owner with work here had its last turn, counted in turns."""
         self.queued: Counter[str] = Counter()
         """Waiting jobs of each owner."""
         self.waiting: Counter[str] = Counter()
@@ -62,18 +66,26 @@ class Backlog:
         if job:
             _count_down(self.queued, job.owner)
             _count_down(self.waiting, job.program_id)
+            self._forget_idle(job.owner)
         return job
 
     def pick(self) -> Waiting | None:
         """Take the job that is due next, None if nothing waits that may start."""
-        best: tuple[int, int, str] | None = None
+        best: tuple[int, int, int, str] | None = None
         for lane in list(self._lanes):
             head = self._head(lane)
             if head is None or self._at_limit(self._waiting[head[1]]):
                 continue
-            rank = (head[0], self.running[lane[0]], head[1])
+            rank = (head[0], self.running[lane[0]], self._last_turn.get(lane[0], 0), head[1])
             best = rank if best is None or rank < best else best
-        return self.remove(best[2]) if best else None
+        return self._take(best[3]) if best else None
+
+    def _take(self, job_id: str) -> Waiting | None:
+        job = self.remove(job_id)
+        if job:
+            self._turns += 1
+            self._last_turn[job.owner] = self._turns
+        return job
 
     def started(self, owner: str, program_id: str) -> None:
         """Count one more running job."""
@@ -84,6 +96,11 @@ class Backlog:
         """Count one running job less."""
         _count_down(self.running, owner)
         _count_down(self.programs, program_id)
+        self._forget_idle(owner)
+
+    def _forget_idle(self, owner: str) -> None:
+        if owner not in self.running and owner not in self.queued:
+            self._last_turn.pop(owner, None)
 
     def _at_limit(self, job: Waiting) -> bool:
         if self._owner_limit is not None and self.running[job.owner] >= self._owner_limit:

@@ -27,6 +27,8 @@ class Lease:
     cancel_requested: bool = False
     settling: bool = False
     """Its end has been reported and is being stored: no longer to be missed."""
+    repeated: bool = False
+    """Its order was sent a second time, because the executor did not list it."""
 
 
 @dataclass(slots=True)
@@ -58,19 +60,25 @@ class Fleet:
         self.executors: dict[str, Executor] = {}
         self.leases: dict[str, Lease] = {}
 
-    def heard(self, beat: Heartbeat, now: float) -> None:
-        """Take note of a heartbeat."""
+    def heard(self, beat: Heartbeat, now: float) -> bool:
+        """Take note of a heartbeat; False if it is a late one, of an incarnation that another followed.
+
+        Incarnations sort by the time they began. Where a host's clock was set back in between, the
+        new one is believed once the old one has been silent for a lease.
+        """
         known = self.executors.get(beat.executor)
+        if known and beat.incarnation < known.incarnation:
+            return False
         if beat.leaving:
-            if known and known.incarnation == beat.incarnation:
-                del self.executors[beat.executor]
-            return
+            self.executors.pop(beat.executor, None)
+            return True
         if known is None or known.incarnation != beat.incarnation:
             known = Executor(beat.executor, beat.incarnation, 0, beat.isolation, beat.draining, now)
             known.held = {lease.job_id for lease in self.leases.values() if self._runs_on(lease, beat)}
             self.executors[beat.executor] = known
         known.slots, known.isolation, known.draining = beat.slots, beat.isolation, beat.draining
         known.heard, known.full = now, False
+        return True
 
     def room(self) -> Executor | None:
         """Return the executor with the most room, None if all are full."""
@@ -92,14 +100,16 @@ class Fleet:
         return lease
 
     def unlisted(self, beat: Heartbeat, now: float) -> Iterator[Lease]:
-        """Yield leases that this heartbeat proves lost: of an earlier incarnation, or not listed."""
+        """Yield leases that this heartbeat does not vouch for: of an earlier incarnation, or not listed."""
         listed = {(each.job_id, each.attempt) for each in beat.running}
         for lease in list(self.leases.values()):
-            if lease.executor != beat.executor or lease.settling:
+            if lease.executor != beat.executor or lease.settling or lease.incarnation > beat.incarnation:
                 continue
             gone = lease.incarnation != beat.incarnation or beat.leaving
-            overdue = now - lease.since > UNLISTED_GRACE_SECONDS
-            if gone or (overdue and (lease.job_id, lease.attempt) not in listed):
+            vouched = not gone and (lease.job_id, lease.attempt) in listed
+            if vouched:
+                lease.repeated = False
+            elif gone or now - lease.since > UNLISTED_GRACE_SECONDS:
                 yield lease
 
     def ghosts(self, beat: Heartbeat) -> Iterator[tuple[str, int]]:

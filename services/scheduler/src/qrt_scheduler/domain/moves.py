@@ -30,7 +30,7 @@ def begin(job: Job, *, executor: str, incarnation: str, now: datetime) -> Job:
         job,
         JobState.RUNNING,
         attempt=attempt.number,
-        attempts=(*job.attempts, attempt)[-REMEMBERED_ATTEMPTS:],
+        attempts=_remembered((*job.attempts, attempt)),
         started_at=now,
     )
 
@@ -46,21 +46,33 @@ def is_current(job: Job, event: AttemptFinished) -> bool:
     )
 
 
-def finish(job: Job, event: AttemptFinished) -> Job:
-    """Settle a running job by what its executor reports. The caller has checked `is_current`."""
+def finish(job: Job, event: AttemptFinished, *, now: datetime) -> Job:
+    """Settle a running job by what its executor reports. The caller has checked `is_current`.
+
+    Its executor's clock may be wrong: no time it tells is before the attempt was ordered, or to come.
+    """
+    if event.end == "cancelled" and not job.cancel_requested:
+        # Told to end by a dispatcher that did not know it, and not by its owner.
+        return lose(job, reason=f"executor {event.executor} ended it unasked", now=now)
+    if event.end == "refused" and event.usage is not None and job.run.max_attempts == 1:
+        # It had begun to run, and its program asks never to be run twice.
+        return lose(job, reason=event.problem.detail if event.problem else "given back", now=now)
     end = AttemptEnd(event.end)
+    ordered = job.attempts[-1].started_at
+    started_at = _within(ordered, event.started_at, now)
+    ended_at = _within(started_at, event.ended_at, now)
     attempts = _with_end(
         job,
         end=end,
-        ended_at=event.ended_at,
-        started_at=event.started_at,
+        ended_at=ended_at,
+        started_at=started_at,
         reason=event.problem.detail if event.problem else None,
         isolation=event.isolation,
         usage=event.usage,
         last_output=event.last_output,
     )
     if end is AttemptEnd.REFUSED:
-        return _requeued_or_cancelled(job, attempts, event.ended_at)
+        return _requeued_or_cancelled(job, attempts, ended_at)
     to = {
         AttemptEnd.SUCCEEDED: JobState.SUCCEEDED,
         AttemptEnd.FAILED: JobState.FAILED,
@@ -73,9 +85,15 @@ def finish(job: Job, event: AttemptFinished) -> Job:
         result=event.result if to is JobState.SUCCEEDED else None,
         problem=None if to is JobState.SUCCEEDED else event.problem or _unexplained(to),
         last_output=event.last_output,
-        started_at=event.started_at,
-        ended_at=event.ended_at,
+        started_at=started_at,
+        ended_at=ended_at,
     )
+
+
+def withdraw(job: Job, *, reason: str, now: datetime) -> Job:
+    """Take back a running attempt whose order certainly reached nobody: it counts as none."""
+    attempts = _with_end(job, end=AttemptEnd.REFUSED, ended_at=now, reason=reason)
+    return _requeued_or_cancelled(job, attempts, now)
 
 
 def lose(job: Job, *, reason: str, now: datetime) -> Job:
@@ -124,6 +142,20 @@ def _cancelled(job: Job, attempts: tuple[Attempt, ...], now: datetime, detail: s
 def _unexplained(to: JobState) -> Problem:
     ending = Ending.CANCELLED if to is JobState.CANCELLED else Ending.EXECUTOR_FAULT
     return ended(ending, "the executor gave no reason")
+
+
+def _within(earliest: datetime, told: datetime, now: datetime) -> datetime:
+    return max(earliest, min(told, now))
+
+
+def _remembered(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Return what a record keeps of its attempts: what counts is forgotten last."""
+    over = len(attempts) - REMEMBERED_ATTEMPTS
+    if over <= 0:
+        return attempts
+    idle = [each.number for each in attempts[:-1] if each.end is AttemptEnd.REFUSED][:over]
+    kept = tuple(each for each in attempts if each.number not in idle)
+    return kept[-REMEMBERED_ATTEMPTS:]
 
 
 def _spent(attempts: tuple[Attempt, ...]) -> int:

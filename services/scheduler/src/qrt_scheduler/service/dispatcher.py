@@ -2,35 +2,31 @@
 
 All its memory is a cache of the store: it is built when the first message arrives (`_take_over`)
 and dropped whenever the bus connection was lost, for another replica may have been fed meanwhile.
-Every change is guarded, so a dispatcher that only believes it is the one does no harm.
+Every change is guarded, so a dispatcher that only believes it is the one does no harm; and what it
+does not know of (an attempt that another one started) it looks up before it acts on it.
 """
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 
-from qrt_chassis.bus.port import Bus, Undeliverable
+from qrt_chassis.bus.port import Bus
 from qrt_chassis.passing import is_passing
 from qrt_chassis.patience import patiently
-from qrt_contracts.events import (
-    AttemptFinished,
-    CancelAttempt,
-    CancelRequested,
-    Heartbeat,
-    JobSubmitted,
-    RunAttempt,
-)
+from qrt_contracts.events import AttemptFinished, CancelRequested, Heartbeat, JobSubmitted
+from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import Job
-from qrt_contracts.states import TERMINAL, JobState
+from qrt_contracts.states import JobState
 from qrt_scheduler import metrics
 from qrt_scheduler.domain import moves
 from qrt_scheduler.domain.backlog import Backlog, Waiting
 from qrt_scheduler.domain.fleet import Executor, Fleet, Lease
-from qrt_scheduler.domain.place import Snapshot
-from qrt_scheduler.ports import Clock, JobHead, JobStore, Monotonic
-from qrt_scheduler.service.jobs import RACES, changed
-from qrt_scheduler.service.outbox import Outbox, outgoing
+from qrt_scheduler.ports import Clock, JobStore, Monotonic, UnreadableJob
+from qrt_scheduler.service.changes import Changes
+from qrt_scheduler.service.jobs import RACES
+from qrt_scheduler.service.memory import Memory
+from qrt_scheduler.service.orders import Orders, Sent
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +39,6 @@ STARTS = 64
 """Starts of attempts under way at once."""
 
 
-@dataclass(slots=True)
-class _Memory:
-    backlog: Backlog
-    fleet: Fleet
-    blind: bool = False
-    starting: set[str] = field(default_factory=set)
-
-
-def waiting(job: Job) -> Waiting:
-    """Return what choosing needs of a queued job."""
-    return Waiting(job.id, job.owner, job.run.program_id, job.priority, job.run.quota.running)
-
-
 class Dispatcher:
     """Moves jobs from the queue to executors and to their ends."""
 
@@ -64,7 +47,7 @@ class Dispatcher:
         *,
         bus: Bus,
         jobs: JobStore,
-        outbox: Outbox,
+        changes: Changes,
         clock: Clock,
         monotonic: Monotonic,
         lease_seconds: float,
@@ -72,13 +55,16 @@ class Dispatcher:
     ) -> None:
         self._bus = bus
         self._jobs = jobs
-        self._outbox = outbox
+        self._changes = changes
+        self._orders = Orders(bus)
         self._clock = clock
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
         self._owner_limit = owner_limit
         self._run_seconds: float | None = None
-        self._memory: _Memory | None = None
+        self._memory: Memory | None = None
+        self._losses = 0
+        """How often the connection was lost."""
         self._taking_over = asyncio.Lock()
         self._wake = asyncio.Event()
 
@@ -87,23 +73,23 @@ class Dispatcher:
     def forget(self) -> None:
         """Drop the memory: the connection was lost, and with it the certainty of being the one."""
         self._memory = None
+        self._losses += 1
 
     async def on_submitted(self, event: JobSubmitted) -> None:
-        """Queue a job that was stored."""
+        """Queue a job that was stored as QUEUED."""
         memory = await self._active()
-        if event.job_id not in memory.fleet.leases and event.job_id not in memory.starting:
-            memory.backlog.add(
-                Waiting(event.job_id, event.owner, event.program_id, event.priority, event.max_running)
-            )
+        memory.queue(Waiting(event.job_id, event.owner, event.program_id, event.priority, event.max_running))
         self._wake.set()
 
     async def on_cancel(self, event: CancelRequested) -> None:
         """Take a cancelled job out of the queue, or tell its executor."""
         memory = await self._active()
         memory.backlog.remove(event.job_id)
+        if event.job_id in memory.starting:
+            memory.cancelled.add(event.job_id)
         if lease := memory.fleet.leases.get(event.job_id):
             lease.cancel_requested = True
-            await self._order_cancel(lease.executor, lease.incarnation, lease.job_id, lease.attempt)
+            await self._cancel(lease)
 
     async def on_finished(self, event: AttemptFinished) -> None:
         """Store how an attempt ended; what a ghost reports is dropped."""
@@ -124,16 +110,15 @@ class Dispatcher:
         """Learn what an executor runs, and what it has lost."""
         memory = await self._active()
         now = self._monotonic()
-        memory.fleet.heard(beat, now)
-        for job_id, attempt in memory.fleet.ghosts(beat):
-            if job_id not in memory.starting:
-                metrics.GHOSTS.inc()
-                await self._order_cancel(beat.executor, beat.incarnation, job_id, attempt)
+        if not memory.fleet.heard(beat, now):
+            return
+        for job_id, attempt in list(memory.fleet.ghosts(beat)):
+            await self._unknown(memory, beat, job_id, attempt)
         for lease in list(memory.fleet.unlisted(beat, now)):
-            await self._lose(memory, lease, f"executor {lease.executor} no longer runs it")
+            await self._missed(memory, lease, beat)
         for lease in list(memory.fleet.leases.values()):
             if lease.cancel_requested and lease.executor == beat.executor:
-                await self._order_cancel(lease.executor, lease.incarnation, lease.job_id, lease.attempt)
+                await self._cancel(lease)
         self._wake.set()
 
     # --- loops --------------------------------------------------------------------------------
@@ -146,13 +131,13 @@ class Dispatcher:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while (memory := self._memory) and (executor := memory.fleet.room()):
+                while (memory := self._memory) and not memory.blind and (executor := memory.fleet.room()):
                     await limit.acquire()
                     due = memory.backlog.pick()
                     if due is None:
                         limit.release()
                         break
-                    self._reserve(memory, due, executor)
+                    memory.reserve(due, executor)
                     task = group.create_task(self._guarded_start(memory, due, executor))
                     task.add_done_callback(lambda _: limit.release())
 
@@ -164,227 +149,202 @@ class Dispatcher:
             now = self._monotonic()
             stalled, last = now - last > TICK_SECONDS + STALLED_SECONDS, now
             if memory := self._memory:
-                await self._watch(memory, now, stalled=stalled)
+                await self.look_round(memory, now, stalled=stalled)
 
-    async def _watch(self, memory: _Memory, now: float, *, stalled: bool) -> None:
+    async def look_round(self, memory: Memory, now: float, *, stalled: bool) -> None:
+        """See once who is silent, and store what other replicas answer from."""
         try:
             await self._bus.ping()
+            await self.save_snapshot(memory)
+            await self._look(memory, now, stalled=stalled)
         except Exception as error:
             if not is_passing(error):
                 raise
+            # Without the bus nobody is heard; without the store what was heard waits to be handled.
+            log.warning("leases are not judged at present: %r", error)
             memory.blind = True
-            return
+
+    async def _look(self, memory: Memory, now: float, *, stalled: bool) -> None:
+        while memory.aside:
+            memory.queue(memory.aside.pop())
+            self._wake.set()
         if memory.blind or stalled:
             memory.blind = False
             memory.fleet.forgive(now)
+            self._wake.set()
             return
         for lease in list(memory.fleet.silent(now)):
             await self._lose(memory, lease, f"executor {lease.executor} is silent")
         metrics.observe(memory.backlog, memory.fleet)
-        await self._jobs.save_snapshot(self._snapshot(memory))
 
-    def _snapshot(self, memory: _Memory) -> Snapshot:
-        executors = memory.fleet.executors.values()
-        return Snapshot(
-            at=self._clock(),
-            executors=len(executors),
-            slots=sum(each.slots for each in executors),
-            free=sum(each.free for each in executors),
-            queued=dict(memory.backlog.queued),
-            waiting=dict(memory.backlog.waiting),
-            running=dict(memory.backlog.running),
-            programs=dict(memory.backlog.programs),
-            owner_limit=self._owner_limit,
-            run_seconds=self._run_seconds,
+    async def save_snapshot(self, memory: Memory) -> None:
+        """Store what every replica answers owners' questions from."""
+        await self._jobs.save_snapshot(
+            memory.snapshot(at=self._clock(), owner_limit=self._owner_limit, run_seconds=self._run_seconds)
         )
 
     # --- taking over --------------------------------------------------------------------------
 
-    async def _active(self) -> _Memory:
+    async def _active(self) -> Memory:
         if memory := self._memory:
             return memory
         async with self._taking_over:
             if self._memory is None:
-                self._memory = await self._take_over()
+                losses, memory = self._losses, await self._take_over()
+                if losses != self._losses:
+                    # Whoever is fed now, it need not be us; a memory that hears nobody would take
+                    # every attempt for lost.
+                    raise Unavailable("the connection was lost while taking over")
+                self._memory = memory
             return self._memory
 
-    async def _take_over(self) -> _Memory:
-        memory = _Memory(Backlog(owner_limit=self._owner_limit), Fleet(lease_seconds=self._lease_seconds))
+    async def _take_over(self) -> Memory:
+        memory = Memory(Backlog(owner_limit=self._owner_limit), Fleet(lease_seconds=self._lease_seconds))
         async for head in self._jobs.unfinished():
-            if head.status is JobState.QUEUED:
-                memory.backlog.add(
-                    Waiting(head.job_id, head.owner, head.program_id, head.priority, head.max_running)
-                )
-            else:
-                memory.fleet.hold(self._lease_of(head))
-                memory.backlog.started(head.owner, head.program_id)
+            memory.take_in(head, self._monotonic())
         log.info("dispatching now: %d queued, %d running", len(memory.backlog), len(memory.fleet.leases))
         return memory
 
-    def _lease_of(self, head: JobHead) -> Lease:
-        return Lease(
-            job_id=head.job_id,
-            owner=head.owner,
-            program_id=head.program_id,
-            attempt=head.attempt,
-            executor=head.executor or "",
-            incarnation=head.incarnation or "",
-            since=self._monotonic(),
-            cancel_requested=head.cancel_requested,
-        )
-
     # --- starting -----------------------------------------------------------------------------
 
-    def _reserve(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
-        memory.starting.add(due.job_id)
-        memory.backlog.started(due.owner, due.program_id)
-        executor.held.add(due.job_id)
-
-    def _unreserve(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
-        memory.backlog.stopped(due.owner, due.program_id)
-        executor.held.discard(due.job_id)
-
-    async def _guarded_start(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
+    async def _guarded_start(self, memory: Memory, due: Waiting, executor: Executor) -> None:
         try:
-            start = partial(self._start, memory, due, executor)
-            await patiently(start, what="starting an attempt")
+            await self._start(memory, due, executor)
+        except Exception:  # one job's start must not end all others'
+            log.exception("a start failed; it is tried again", extra={"job_id": due.job_id})
+            memory.unreserve(due.job_id)
+            memory.aside.append(due)
         finally:
-            memory.starting.discard(due.job_id)
+            memory.unreserve(due.job_id)
+            memory.cancelled.discard(due.job_id)
             self._wake.set()
 
-    async def _start(self, memory: _Memory, due: Waiting, executor: Executor) -> None:
-        job = await self._jobs.get(due.job_id)
-        started = await self._begun(job, executor) if job else None
-        if started is None:
-            self._unreserve(memory, due, executor)
-            self._sync(memory, due.job_id, await self._jobs.get(due.job_id))
+    async def _start(self, memory: Memory, due: Waiting, executor: Executor) -> None:
+        begin = partial(self._begin, due.job_id, executor)
+        job, fresh = await patiently(begin, what="starting an attempt")
+        memory.unreserve(due.job_id)
+        memory.agree(due.job_id, job, self._monotonic())
+        lease = memory.fleet.leases.get(due.job_id)
+        if job is None or lease is None or lease.incarnation != executor.incarnation:
             return
-        lease = self._lease(started)
-        memory.fleet.hold(lease)
-        metrics.WAITED.observe((self._clock() - started.created_at).total_seconds())
-        await self._order_run(memory, lease, started)
+        sent = await self._orders.run(lease, job)
+        if sent is Sent.NOBODY:
+            executor.full = True  # until it is heard again
+            if fresh:
+                reason = f"executor {lease.executor} was gone before it was ordered"
+                take_back = partial(self._withdraw, memory, lease, reason)
+                await patiently(take_back, what="taking an attempt back")
+        elif lease.cancel_requested or due.job_id in memory.cancelled:
+            lease.cancel_requested = True
+            await self._cancel(lease)
 
-    async def _begun(self, job: Job, executor: Executor) -> Job | None:
-        """Store the job's next attempt; None if the job has moved on without us."""
-        newest = job.newest
-        if job.status is JobState.QUEUED:
-            started = moves.begin(
-                job, executor=executor.name, incarnation=executor.incarnation, now=self._clock()
-            )
-            return started if await self._change(job, started) else None
-        if (
-            job.status is JobState.RUNNING
-            and newest
-            and (newest.executor, newest.incarnation) == (executor.name, executor.incarnation)
-        ):
-            return job  # stored by an earlier try of ours whose answer was lost
-        return None
-
-    async def _order_run(self, memory: _Memory, lease: Lease, job: Job) -> None:
-        order = RunAttempt(
-            executor=lease.executor,
-            incarnation=lease.incarnation,
-            job_id=job.id,
-            attempt=job.attempt,
-            owner=job.owner,
-            run=job.run,
-            input=job.input,
+    async def _begin(self, job_id: str, executor: Executor) -> tuple[Job | None, bool]:
+        """Store a job's next attempt; return the job as it is now, and whether that was done here."""
+        job = await self._read(job_id)
+        if job is None or job.status is not JobState.QUEUED:
+            return job, False
+        started = moves.begin(
+            job, executor=executor.name, incarnation=executor.incarnation, now=self._clock()
         )
-        try:
-            await self._bus.publish(order, mandatory=True)
-        except Undeliverable:
-            memory.fleet.executors.pop(lease.executor, None)
-            await self._lose(memory, lease, f"executor {lease.executor} is gone")
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            # It may have arrived or not. The executor's heartbeats will tell.
-            log.warning("an order may not have reached its executor: %s", error)
+        if not await self._changes.store(job, started):
+            return await self._read(job_id), False
+        metrics.WAITED.observe(max(0.0, (self._clock() - started.created_at).total_seconds()))
+        return started, True
 
-    async def _order_cancel(self, executor: str, incarnation: str, job_id: str, attempt: int) -> None:
-        order = CancelAttempt(executor=executor, incarnation=incarnation, job_id=job_id, attempt=attempt)
-        try:
-            await self._bus.publish(order, mandatory=True)
-        except Exception as error:
-            if not is_passing(error) and not isinstance(error, Undeliverable):
-                raise
-            # Repeated at the executor's next heartbeat; without one, the lease ends it.
-            log.info("a cancellation did not reach its executor: %s", error)
+    async def _cancel(self, lease: Lease) -> None:
+        await self._orders.cancel(lease.executor, lease.incarnation, lease.job_id, lease.attempt)
+
+    # --- what heartbeats say ------------------------------------------------------------------
+
+    async def _unknown(self, memory: Memory, beat: Heartbeat, job_id: str, attempt: int) -> None:
+        """An executor runs what is not known here: another dispatcher's order, or a ghost."""
+        if job_id in memory.starting:
+            return
+        job = await self._read(job_id)
+        newest = job.newest if job and job.status is JobState.RUNNING else None
+        if newest and (newest.number, newest.incarnation) == (attempt, beat.incarnation):
+            memory.agree(job_id, job, self._monotonic())
+            return
+        metrics.GHOSTS.inc()
+        await self._orders.cancel(beat.executor, beat.incarnation, job_id, attempt)
+
+    async def _missed(self, memory: Memory, lease: Lease, beat: Heartbeat) -> None:
+        """An executor does not vouch for an attempt that it was to run."""
+        name = lease.executor
+        if lease.incarnation != beat.incarnation:
+            await self._lose(memory, lease, f"executor {name} was started anew")
+        elif beat.leaving and (lease.job_id, lease.attempt) not in {
+            (each.job_id, each.attempt) for each in beat.running
+        }:
+            await self._withdraw(memory, lease, f"executor {name} left before it took the order")
+        elif beat.leaving:
+            await self._lose(memory, lease, f"executor {name} left")
+        elif lease.repeated:
+            await self._lose(memory, lease, f"executor {name} no longer runs it")
+        else:
+            await self._order_again(memory, lease)
+
+    async def _order_again(self, memory: Memory, lease: Lease) -> None:
+        """Repeat an order that was lost with a queue or a dispatcher; taken twice it does nothing."""
+        lease.repeated, lease.since = True, self._monotonic()
+        job = await self._read(lease.job_id)
+        if job and job.status is JobState.RUNNING and job.attempt == lease.attempt:
+            log.info("an order is repeated", extra={"job_id": job.id, "attempt": job.attempt})
+            await self._orders.run(lease, job)
+        else:
+            memory.agree(lease.job_id, job, self._monotonic())
 
     # --- ending -------------------------------------------------------------------------------
 
-    async def _settle(self, memory: _Memory, event: AttemptFinished) -> None:
+    async def _settle(self, memory: Memory, event: AttemptFinished) -> None:
         for _ in range(RACES):
             job = await self._jobs.get(event.job_id)
             if job is None or not moves.is_current(job, event):
                 metrics.GHOSTS.inc()
                 log.info("dropped the end of a ghost attempt", extra={"job_id": event.job_id})
-                self._sync(memory, event.job_id, job)
+                memory.agree(event.job_id, job, self._monotonic())
+                self._wake.set()
                 return
             if event.end == "refused" and (executor := memory.fleet.executors.get(event.executor)):
                 executor.full = True
-            new = moves.finish(job, event)
-            if await self._change(job, new):
+            new = moves.finish(job, event, now=self._clock())
+            if await self._changes.store(job, new):
                 self._measure(event)
-                self._sync(memory, job.id, new)
+                memory.agree(job.id, new, self._monotonic())
+                self._wake.set()
                 return
         raise TimeoutError(f"job {event.job_id} changes too fast")
 
     def _measure(self, event: AttemptFinished) -> None:
         """Keep a mean of run times in which recent jobs weigh most."""
-        seconds = (event.ended_at - event.started_at).total_seconds()
+        if event.end == "refused":
+            return
+        seconds = max(0.0, (event.ended_at - event.started_at).total_seconds())
         known = self._run_seconds
         self._run_seconds = seconds if known is None else known + (seconds - known) * RECENT_SHARE
 
-    async def _lose(self, memory: _Memory, lease: Lease, reason: str) -> None:
-        job = await self._jobs.get(lease.job_id)
+    async def _lose(self, memory: Memory, lease: Lease, reason: str) -> None:
+        await self._give_up(memory, lease, partial(moves.lose, reason=reason, now=self._clock()), reason)
+
+    async def _withdraw(self, memory: Memory, lease: Lease, reason: str) -> None:
+        take_back = partial(moves.withdraw, reason=reason, now=self._clock())
+        await self._give_up(memory, lease, take_back, reason)
+
+    async def _give_up(self, memory: Memory, lease: Lease, move: Callable[[Job], Job], reason: str) -> None:
+        job = await self._read(lease.job_id)
         if lease.settling:
             return
         if job and job.status is JobState.RUNNING and job.attempt == lease.attempt:
-            ids = {"job_id": job.id, "attempt": job.attempt}
-            log.warning("an attempt is lost: %s", reason, extra=ids)
-            metrics.LOST.inc()
-            new = moves.lose(job, reason=reason, now=self._clock())
-            job = new if await self._change(job, new) else await self._jobs.get(job.id)
-        self._sync(memory, lease.job_id, job)
-
-    async def _change(self, job: Job, new: Job) -> bool:
-        news = outgoing(job.id, changed(new))
-        if not await self._jobs.update(job, new, news):
-            return False
-        if new.status in TERMINAL:
-            metrics.ENDED.labels(status=new.status.value).inc()
-        await self._outbox.send(news)
-        return True
-
-    def _sync(self, memory: _Memory, job_id: str, job: Job | None) -> None:
-        """Make the memory of one job agree with the store."""
-        if job and job.status is JobState.RUNNING:
-            lease = memory.fleet.leases.get(job_id)
-            if lease is None or lease.attempt != job.attempt:
-                self._release(memory, job_id)
-                memory.fleet.hold(self._lease(job))
-                memory.backlog.started(job.owner, job.run.program_id)
-            return
-        self._release(memory, job_id)
-        memory.backlog.remove(job_id)
-        if job and job.status is JobState.QUEUED:
-            memory.backlog.add(waiting(job))
+            log.warning("an attempt is over: %s", reason, extra={"job_id": job.id, "attempt": job.attempt})
+            new = move(job)
+            job = new if await self._changes.store(job, new) else await self._read(job.id)
+        memory.agree(lease.job_id, job, self._monotonic())
         self._wake.set()
 
-    def _release(self, memory: _Memory, job_id: str) -> None:
-        if lease := memory.fleet.release(job_id):
-            memory.backlog.stopped(lease.owner, lease.program_id)
-
-    def _lease(self, job: Job) -> Lease:
-        newest = job.attempts[-1]
-        return Lease(
-            job_id=job.id,
-            owner=job.owner,
-            program_id=job.run.program_id,
-            attempt=job.attempt,
-            executor=newest.executor,
-            incarnation=newest.incarnation,
-            since=self._monotonic(),
-            cancel_requested=job.cancel_requested,
-        )
+    async def _read(self, job_id: str) -> Job | None:
+        """Return a job; one whose record cannot be read is left alone, as if there were none."""
+        try:
+            return await self._jobs.get(job_id)
+        except UnreadableJob:
+            log.exception("a job cannot be read; it stays as it is", extra={"job_id": job_id})
+            return None

@@ -5,7 +5,7 @@ when this replica stores it, found by looking again when another one does.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 
 from qrt_contracts.commands import OutputPage, ReadOutputs
 from qrt_contracts.events import JobOutput
@@ -13,9 +13,13 @@ from qrt_contracts.faults import NotFound
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output
+from qrt_scheduler import metrics
 from qrt_scheduler.ports import JobStore, OutputStore
 
 LOOK_AGAIN_SECONDS = 0.25
+TRUSTED_SECONDS = 1.0
+"""How long an attempt that was the newest is taken to be so still."""
+TRUSTED = 10_000
 WAIT_SECONDS = 5.0
 """The longest a read waits for a number it was told of; well inside a command's deadline."""
 
@@ -27,12 +31,33 @@ class History:
         self._jobs = jobs
         self._outputs = outputs
         self._arrivals: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._trusted: OrderedDict[tuple[str, int], float] = OrderedDict()
+        """Attempts whose outputs are stored without asking, and until when."""
 
     async def store(self, batch: JobOutput) -> None:
-        """Store a batch of outputs, once however often it is delivered."""
+        """Store a batch of outputs, once however often it is delivered; a ghost's are dropped."""
+        if not await self._current(batch):
+            metrics.GHOST_OUTPUTS.inc(len(batch.outputs))
+            return
         await self._outputs.add(batch)
         for waiter in self._arrivals.get(batch.job_id, ()):
             waiter.set()
+
+    async def _current(self, batch: JobOutput) -> bool:
+        """Tell whether a batch is of the newest attempt, as was known `TRUSTED_SECONDS` ago at the latest."""
+        now, key = asyncio.get_running_loop().time(), (batch.job_id, batch.attempt)
+        if self._trusted.get(key, 0.0) > now:
+            return True
+        newest = await self._jobs.newest(batch.job_id)
+        if newest is None or batch.attempt < newest.number:
+            return False
+        if batch.attempt == newest.number and newest.lost:
+            return False
+        self._trusted[key] = now + TRUSTED_SECONDS
+        self._trusted.move_to_end(key)
+        while len(self._trusted) > TRUSTED:
+            self._trusted.popitem(last=False)
+        return True
 
     async def read(self, command: ReadOutputs) -> OutputPage:
         """Return stored outputs of the job's newest attempt, waiting for what must be there."""
@@ -76,10 +101,12 @@ def _needed(command: ReadOutputs, job: Job) -> int:
 
 
 def _page(command: ReadOutputs, job: Job, found: list[Output], reached: int) -> OutputPage:
+    # The number of a lost attempt's last output is not known: then what is stored is all there is.
+    all_read = job.last_output > 0 or len(found) < command.limit
     return OutputPage(
         attempt=job.attempt,
         status=job.status,
         outputs=tuple(each for each in found if command.kind in (None, each.kind)),
         last=reached,
-        complete=job.status in TERMINAL and reached >= job.last_output,
+        complete=job.status in TERMINAL and reached >= job.last_output and all_read,
     )

@@ -10,14 +10,16 @@ from qrt_contracts.commands import (
     SubmitJob,
     Submitted,
 )
-from qrt_contracts.events import CancelRequested, Event, JobChanged, JobSubmitted
+from qrt_contracts.events import CancelRequested, Event
 from qrt_contracts.faults import Conflict, NotFound, Overloaded, Unavailable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_scheduler.domain import moves
 from qrt_scheduler.domain.place import place
 from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
+from qrt_scheduler.service.changes import changed, submitted
 from qrt_scheduler.service.outbox import Outbox, outgoing
+from qrt_scheduler.service.retention import forget
 from qrt_scheduler.service.room import Room
 
 RACES = 5
@@ -26,27 +28,6 @@ RACES = 5
 
 RETRY_AFTER_SECONDS = 5.0
 """When a submission that found no room may try again."""
-
-
-def _submitted(job: Job) -> JobSubmitted:
-    return JobSubmitted(
-        job_id=job.id,
-        owner=job.owner,
-        program_id=job.run.program_id,
-        priority=job.priority,
-        max_running=job.run.quota.running,
-    )
-
-
-def changed(job: Job) -> JobChanged:
-    """Return the event that tells where a job stands."""
-    return JobChanged(
-        job_id=job.id,
-        status=job.status,
-        attempt=job.attempt,
-        last_output=job.last_output,
-        problem=job.problem,
-    )
 
 
 class Jobs:
@@ -75,7 +56,7 @@ class Jobs:
             priority=command.priority,
             created_at=self._clock(),
         )
-        news = outgoing(job_id, _submitted(job))
+        news = outgoing(job_id, submitted(job))
         if await self._jobs.insert(job, news):
             self._room.took(job.owner, job.run)
             await self._outbox.send(news)
@@ -105,6 +86,7 @@ class Jobs:
             job = await self._own(command.caller, command.job_id)
             new = moves.cancel(job, now=self._clock())
             if new == job:
+                await self._ask_again(job)
                 return Submitted(job=job, repeated=True)
             events: tuple[Event, ...] = (CancelRequested(job_id=job.id),)
             if new.status in TERMINAL:
@@ -120,9 +102,13 @@ class Jobs:
         job = await self._own(command.caller, command.job_id)
         if job.status not in TERMINAL:
             raise Conflict(f"job {job.id} is {job.status}; cancel it before deleting it")
-        await self._outputs.delete(job.id)
-        await self._jobs.delete(job)
+        await forget(job.id, jobs=self._jobs, outputs=self._outputs)
         return Done()
+
+    async def _ask_again(self, job: Job) -> None:
+        """Repeat the event of a cancellation: the first one may be stuck in a crash's outbox."""
+        if job.status not in TERMINAL:
+            await self._outbox.send(outgoing(job.id, CancelRequested(job_id=job.id)))
 
     async def _check_room(self, command: SubmitJob, job_id: str) -> None:
         full = await self._room.check(command.caller, command.run)
@@ -135,7 +121,11 @@ class Jobs:
             return command.job_id
         fingerprint = command.fingerprint or ""
         job_id, bound = await self._jobs.claim_key(
-            command.caller, command.idempotency_key, job_id=command.job_id, fingerprint=fingerprint
+            command.caller,
+            command.idempotency_key,
+            job_id=command.job_id,
+            fingerprint=fingerprint,
+            now=self._clock(),
         )
         if bound != fingerprint:
             raise Conflict(

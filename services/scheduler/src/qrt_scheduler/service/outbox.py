@@ -68,7 +68,10 @@ class Outbox:
     async def sweep(self) -> None:
         """Publish what crashes left behind, at start and every now and then."""
         while True:
-            for item in await self._jobs.unsent(before=self._clock() - LEFT_BEHIND, limit=CLEAR_BATCH):
+            now = self._clock()
+            for item in await self._jobs.unsent(
+                before=now - LEFT_BEHIND, after=now + LEFT_BEHIND, limit=CLEAR_BATCH
+            ):
                 log.info("publishing events that were left behind", extra={"job_id": item.job_id})
                 await self.send(item)
             await asyncio.sleep(SWEEP_EVERY_SECONDS)

@@ -65,11 +65,18 @@ class AmqpBus:
 
     async def _send(self, envelope: Envelope, address: Address) -> None:
         backoff = Backoff(first=0.02, longest=1.0)
+        unconfirmed = False
         while True:
             session = await self._sessions.restored()
             try:
                 await session.publish(envelope, address)
-            except (ConnectionLost, Refused):
+            except NoQueue:
+                if unconfirmed:
+                    # An earlier try may have found the queue before it went away.
+                    raise Unavailable(f"{envelope.schema} was not confirmed, and its queue is gone") from None
+                raise
+            except (ConnectionLost, Refused) as error:
+                unconfirmed = unconfirmed or isinstance(error, ConnectionLost)
                 metrics.PUBLISH_RETRIES.labels(envelope.schema).inc()
                 await asyncio.sleep(backoff.next())
             else:

@@ -1,0 +1,54 @@
+"""Changes of jobs, each stored together with the events it must bring about."""
+
+from qrt_contracts.events import Event, JobChanged, JobSubmitted
+from qrt_contracts.jobs import AttemptEnd, Job
+from qrt_contracts.states import TERMINAL, JobState
+from qrt_scheduler import metrics
+from qrt_scheduler.ports import JobStore
+from qrt_scheduler.service.outbox import Outbox, outgoing
+
+
+def submitted(job: Job) -> JobSubmitted:
+    """Return the event that tells the dispatcher of a queued job."""
+    return JobSubmitted(
+        job_id=job.id,
+        owner=job.owner,
+        program_id=job.run.program_id,
+        priority=job.priority,
+        max_running=job.run.quota.running,
+    )
+
+
+def changed(job: Job) -> JobChanged:
+    """Return the event that tells where a job stands."""
+    return JobChanged(
+        job_id=job.id,
+        status=job.status,
+        attempt=job.attempt,
+        last_output=job.last_output,
+        problem=job.problem,
+    )
+
+
+class Changes:
+    """Stores the dispatcher's changes of jobs."""
+
+    def __init__(self, *, jobs: JobStore, outbox: Outbox) -> None:
+        self._jobs = jobs
+        self._outbox = outbox
+
+    async def store(self, job: Job, new: Job) -> bool:
+        """Store a change; False if the job has moved on meanwhile."""
+        events: tuple[Event, ...] = (changed(new),)
+        if new.status is JobState.QUEUED:
+            # Whoever dispatches by then: it may not be the replica that gave the attempt up.
+            events = (*events, submitted(new))
+        news = outgoing(job.id, *events)
+        if not await self._jobs.update(job, new, news):
+            return False
+        if new.newest and new.newest.end is AttemptEnd.LOST:
+            metrics.LOST.inc()
+        if new.status in TERMINAL:
+            metrics.ENDED.labels(status=new.status.value).inc()
+        await self._outbox.send(news)
+        return True
