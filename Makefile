@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu check format bench lock clean
+.PHONY: run demo test test-quafu attacks check format bench bench-executor lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -20,6 +20,10 @@ test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
 	$(BIN)/python -m pytest -m quafu $(ARGS)
+
+attacks: .venv/ready-dev  ## Hostile programs against the sandbox (also part of make test)
+	@scripts/system-packages bwrap
+	$(BIN)/python -m pytest tests/attacks $(ARGS)
 
 check: .venv/ready-dev  ## Lint, formatting, types, import directions, file sizes
 	$(BIN)/ruff check .
@@ -36,6 +40,10 @@ bench: .venv/ready-dev  ## Latency and throughput of the four services; last lin
 	@scripts/system-packages rabbitmq-server
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
 
+bench-executor: .venv/ready-dev .venv/bench/ready  ## What starting a job costs, beside a floor and peers; last line is JSON
+	@scripts/system-packages rabbitmq-server bwrap
+	@$(BIN)/python -m benchmarks.executor $(ARGS)
+
 lock: .venv/ready-dev  ## Renew constraints.txt
 	scripts/lock
 
@@ -47,6 +55,12 @@ MANIFESTS := constraints.txt $(wildcard requirements*.in packages/*/pyproject.to
 
 .venv/ready: $(MANIFESTS) scripts/setup
 	@PYTHON=$(PYTHON) scripts/setup
+
+.venv/bench/ready: .venv/ready constraints.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/bench
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/bench/bin/python -c constraints.txt \
+		-r requirements-bench.in -r requirements-programs.in
+	@touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.in
 	@PYTHON=$(PYTHON) scripts/setup dev

@@ -1,0 +1,337 @@
+"""What starting a job costs: our executor and our four services beside a bare floor and peers, in one run.
+
+    make bench-executor
+
+All figures are of the hello circuit, on this machine, two jobs at once:
+
+- executor alone: an order on an in-process bus until the attempt's end is reported;
+- four services: submit over HTTP until the result is known (see `benchmarks.jobs`);
+- floor: the same hops, durable writes and one fork, nothing else (see `benchmarks.floor`);
+- fresh interpreter: `python -c` that imports quafu and runs the circuit;
+- Celery prefork with a fresh process per task, on the same broker.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from benchmarks.jobs import LATENCY_RUNS, PROGRAMS, THROUGHPUT_JOBS, finish, throughput
+from qrt_chassis.artifacts import ArtifactStore
+from qrt_chassis.bus.memory import MemoryBus
+from qrt_chassis.bus.port import Subscription
+from qrt_chassis.lifecycle import serve
+from qrt_chassis.settings import BusSettings, HealthSettings, MongoSettings
+from qrt_chassis.store import open_store
+from qrt_contracts.events import AttemptFinished, Heartbeat, JobOutput, RunAttempt
+from qrt_contracts.ids import new_id
+from qrt_contracts.message import Exchange
+from qrt_contracts.values import Artifact, Limits, Payload, ProgramKind, RunSpec
+from qrt_executor.compose import compose
+from qrt_executor.settings import ExecutorSettings
+from tests.support.mongo import MongoServer
+from tests.support.processes import free_port
+from tests.support.rabbit import RabbitNode
+from tests.system.composition import PROGRAM_PYTHON, ROOT, TOKEN, four_services
+
+SLOTS = 2
+FRESH_RUNS = 10
+BENCH_PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"
+FRESH = """
+source = open("examples/hello.py").read().replace("simu_res.num", "4")
+exec(compile(source, "hello.py", "exec"))
+run(None, None, {})
+"""
+
+
+def p50(seconds: list[float]) -> float:
+    """Return the median in milliseconds."""
+    return round(statistics.median(seconds) * 1000, 2)
+
+
+class AloneExecutor:
+    """An executor on an in-process bus, with somebody who orders and counts ends."""
+
+    def __init__(self, bus: MemoryBus, bundle: Artifact) -> None:
+        self._bus = bus
+        self._bundle = bundle
+        self._ends: dict[str, asyncio.Future[AttemptFinished]] = {}
+        self._ready: asyncio.Future[Heartbeat] = asyncio.get_running_loop().create_future()
+
+    async def listen(self) -> None:
+        """Hear heartbeats and ends."""
+        patterns = ("executor.*.heartbeat", "job.*.finished", "job.*.output")
+        await self._bus.subscribe(
+            Subscription(queue="bench", bindings=tuple((Exchange.EVENTS, each) for each in patterns)),
+            {Heartbeat: self._beat, AttemptFinished: self._end, JobOutput: self._ignore},
+        )
+
+    async def _beat(self, beat: Heartbeat) -> None:
+        if beat.slots and not self._ready.done():
+            self._ready.set_result(beat)
+
+    async def _end(self, event: AttemptFinished) -> None:
+        self._ends.pop(event.job_id).set_result(event)
+
+    async def _ignore(self, event: JobOutput) -> None:
+        del event
+
+    async def run(self) -> AttemptFinished:
+        """Order one attempt and return its end."""
+        beat = await self._ready
+        job_id = new_id()
+        end: asyncio.Future[AttemptFinished] = asyncio.get_running_loop().create_future()
+        self._ends[job_id] = end
+        run = RunSpec(
+            program_id=new_id(),
+            program_name="hello",
+            version=1,
+            kind=ProgramKind.QUAFU,
+            bundle=self._bundle,
+            backend=None,
+            limits=Limits(),
+            max_attempts=3,
+        )
+        await self._bus.publish(
+            RunAttempt(
+                executor=beat.executor,
+                incarnation=beat.incarnation,
+                job_id=job_id,
+                attempt=1,
+                owner="bench",
+                run=run,
+                input=Payload(text="{}"),
+            )
+        )
+        event = await end
+        if event.end != "succeeded":
+            raise SystemExit(f"the attempt ended as {event}")
+        return event
+
+
+@asynccontextmanager
+async def alone_executor(mongo: str) -> AsyncIterator[AloneExecutor]:
+    """Run an executor by itself."""
+    bus = MemoryBus()
+    settings = ExecutorSettings(
+        bus=BusSettings(url=SecretStr("memory://")),
+        mongo=MongoSettings(url=SecretStr(mongo), prefix="bench-"),
+        health=HealthSettings(port=0),
+        name="bench",
+        slots=SLOTS,
+        program_python=PROGRAM_PYTHON,
+        unsafe_process=True,
+    )
+    stop = asyncio.Event()
+    async with open_store(settings.mongo) as store:
+        bundle = await ArtifactStore(store).put(PROGRAMS["hello"].encode())
+    async with compose(settings, bus=bus) as service, asyncio.TaskGroup() as group:
+        group.create_task(serve([service], health=settings.health, stop=stop))
+        alone = AloneExecutor(bus, bundle)
+        await alone.listen()
+        try:
+            yield alone
+        finally:
+            stop.set()
+
+
+async def measure_alone(mongo: str) -> dict[str, Any]:
+    """Return latency, jobs/s and the isolation level of the executor by itself."""
+    async with alone_executor(mongo) as alone:
+        level = (await alone.run()).isolation
+        for _ in range(10):
+            await alone.run()
+        times = []
+        for _ in range(LATENCY_RUNS):
+            start = time.perf_counter()
+            await alone.run()
+            times.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        left = iter(range(THROUGHPUT_JOBS))
+
+        async def worker() -> None:
+            for _ in left:
+                await alone.run()
+
+        await asyncio.gather(*(worker() for _ in range(SLOTS)))
+        rate = THROUGHPUT_JOBS / (time.perf_counter() - start)
+    return {"ms_p50": p50(times), "jobs_per_s": round(rate, 1), "isolation": level}
+
+
+async def latencies(one: Callable[[], Awaitable[None]], runs: int) -> float:
+    """Return the median of `runs` runs one after the other, in milliseconds."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        await one()
+        times.append(time.perf_counter() - start)
+    return p50(times)
+
+
+async def measure_services(directory: Path, rabbit: str, mongo: str) -> dict[str, float]:
+    """Return latency and jobs/s through the four services."""
+    limits = httpx.Limits(max_connections=THROUGHPUT_JOBS, max_keepalive_connections=THROUGHPUT_JOBS)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        four_services(directory, rabbit, mongo) as whole,
+        httpx.AsyncClient(base_url=whole.url, headers=headers, limits=limits, timeout=120) as client,
+    ):
+        body = {"name": "hello", "source": PROGRAMS["hello"]}
+        (await client.post("/v1/programs", json=body)).raise_for_status()
+        for _ in range(10):
+            await finish(client, "hello")
+        latency = await latencies(lambda: finish(client, "hello"), LATENCY_RUNS)
+        return {"ms_p50": latency, "jobs_per_s": round(await throughput(client, "hello"), 1)}
+
+
+async def measure_floor(rabbit: str, mongo: str) -> dict[str, float]:
+    """Return latency and jobs/s of the floor."""
+    port = free_port()
+    roles = ("registry", "scheduler", "executor", "gateway")
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.floor", role, rabbit, mongo, str(port), str(PROGRAM_PYTHON)),
+            cwd=ROOT,
+            env=environ,
+        )
+        for role in roles
+    ]
+    limits = httpx.Limits(max_connections=THROUGHPUT_JOBS, max_keepalive_connections=THROUGHPUT_JOBS)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as client:
+
+            async def one() -> None:
+                (await client.post("/", json={})).raise_for_status()
+
+            await _until_it_answers(one)
+            for _ in range(10):
+                await one()
+            latency = await latencies(one, LATENCY_RUNS)
+            start = time.perf_counter()
+            await asyncio.gather(*(one() for _ in range(THROUGHPUT_JOBS)))
+            rate = THROUGHPUT_JOBS / (time.perf_counter() - start)
+            return {"ms_p50": latency, "jobs_per_s": round(rate, 1)}
+    finally:
+        for process in processes:
+            process.kill()
+        await asyncio.gather(*(process.wait() for process in processes))
+
+
+async def _until_it_answers(one: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await one()
+            except httpx.HTTPError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+def measure_fresh() -> float:
+    """Return the median of a fresh interpreter per job, in milliseconds."""
+    times = []
+    for _ in range(FRESH_RUNS):
+        start = time.perf_counter()
+        command = [str(PROGRAM_PYTHON), "-c", FRESH]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    return p50(times)
+
+
+def measure_celery(rabbit: str) -> dict[str, float]:
+    """Return latency and jobs/s of Celery prefork, a fresh process per task."""
+    environ = os.environ | {"PEER_BROKER": rabbit, "PYTHONPATH": str(ROOT)}
+    options = ("--pool=prefork", f"--concurrency={SLOTS}", "--max-tasks-per-child=1", "--loglevel=ERROR")
+    worker = subprocess.Popen(
+        [str(BENCH_PYTHON), "-m", "celery", "-A", "benchmarks.celery_peer", "worker", *options],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        client = [str(BENCH_PYTHON), "-m", "benchmarks.celery_client"]
+        done = subprocess.run(client, check=True, cwd=ROOT, env=environ, capture_output=True, timeout=600)
+        figures: dict[str, float] = json.loads(done.stdout)
+        return figures
+    finally:
+        worker.terminate()
+        worker.wait(60)
+
+
+async def main() -> None:
+    """Measure everything, print a table and one JSON object."""
+    with tempfile.TemporaryDirectory(prefix="qrt-bench-") as directory:
+        path = Path(directory)
+        (path / "rabbit").mkdir()
+        rabbit, mongo = RabbitNode(path / "rabbit"), MongoServer(path / "mongo")
+        try:
+            rabbit.start()
+            mongo.start()
+            alone = await measure_alone(mongo.url)
+            services = await measure_services(path, rabbit.url, mongo.url)
+            floor = await measure_floor(rabbit.url, mongo.url)
+            fresh = measure_fresh()
+            celery = measure_celery(rabbit.url)
+        finally:
+            rabbit.remove()
+            mongo.remove()
+    report(alone, services, floor, fresh, celery)
+
+
+def report(
+    alone: dict[str, Any],
+    services: dict[str, float],
+    floor: dict[str, float],
+    fresh: float,
+    celery: dict[str, float],
+) -> None:
+    """Print the figures and what they are to each other."""
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, isolation {alone['isolation']}\n")
+    rows = (
+        ("executor alone", alone["ms_p50"], alone["jobs_per_s"]),
+        ("four services", services["ms_p50"], services["jobs_per_s"]),
+        ("bare floor", floor["ms_p50"], floor["jobs_per_s"]),
+        ("fresh interpreter", fresh, round(SLOTS * 1000 / fresh, 1)),
+        ("celery, fresh process", round(celery["ms_p50"], 2), round(celery["jobs_per_s"], 1)),
+    )
+    print(f"{'hello circuit':<24}{'p50 ms':>10}{'jobs/s':>10}")
+    for name, latency, rate in rows:
+        print(f"{name:<24}{latency:>10}{rate:>10}")
+    print(
+        f"\nfour services are {services['ms_p50'] / floor['ms_p50']:.2f} x the floor's latency,"
+        f" {services['jobs_per_s'] / floor['jobs_per_s']:.2f} x its jobs/s,"
+        f" {fresh / services['ms_p50']:.1f} x faster than a fresh interpreter,"
+        f" {services['jobs_per_s'] / celery['jobs_per_s']:.1f} x Celery's jobs/s"
+    )
+    figures = {
+        "jail_hello_ms_p50": alone["ms_p50"],
+        "jail_hello_jobs_per_s": alone["jobs_per_s"],
+        "isolation": alone["isolation"],
+        "submit_result_ms_p50": services["ms_p50"],
+        "floor_ms_p50": floor["ms_p50"],
+        "fresh_interpreter_ms_p50": fresh,
+        "jobs_per_s": services["jobs_per_s"],
+        "floor_jobs_per_s": floor["jobs_per_s"],
+        "celery_fork_jobs_per_s": round(celery["jobs_per_s"], 1),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
