@@ -10,7 +10,7 @@ from qrt_chassis.bus.memory import MemoryBus
 from qrt_contracts import commands as c
 from qrt_contracts.events import JobChanged, JobOutput
 from qrt_contracts.faults import Conflict, NameTaken, NotFound
-from qrt_contracts.jobs import Job
+from qrt_contracts.jobs import Job, QueuePlace
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import (
     Artifact,
@@ -175,6 +175,7 @@ class FakeScheduler:
         self.submissions: list[c.SubmitJob] = []
         self.reads: list[c.ReadOutputs] = []
         self.looks: list[c.GetJob] = []
+        self.place: QueuePlace | None = None
         self.page_size = 10_000
         self._keys: dict[str, tuple[str, str | None]] = {}
 
@@ -265,7 +266,7 @@ class FakeScheduler:
 
     async def get(self, command: c.GetJob) -> c.Submitted:
         self.looks.append(command)
-        return c.Submitted(job=self._own(command.caller, command.job_id))
+        return c.Submitted(job=self._own(command.caller, command.job_id), place=self.place)
 
     async def list(self, command: c.ListJobs) -> c.JobPage:
         mine = [job for job in self.jobs.values() if job.owner == command.caller]

@@ -9,6 +9,7 @@ import pytest
 
 from qrt_contracts.api import MAX_WAIT_SECONDS
 from qrt_contracts.endings import Ending, ended
+from qrt_contracts.jobs import QueuePlace
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Payload
 from tests.support.waiting import wait_until
@@ -204,3 +205,11 @@ async def test_outputs_are_read_from_a_number_on(gateway: World) -> None:
     assert (body["attempt"], len(body["outputs"])) == (2, 3)
     body = (await gateway.http.get(f"/v1/jobs/{JOB}/outputs", params={"kind": "interim"})).json()
     assert (body["outputs"], body["last"]) == ([], 3)
+
+
+async def test_a_queued_job_shows_where_it_stands_and_why(gateway: World) -> None:
+    program = await upload(gateway)
+    job = (await submit(gateway, {"program_id": program["id"]})).json()
+    gateway.scheduler.place = QueuePlace(position=3, reason="2 jobs are to start before it")
+    seen = (await gateway.http.get(f"/v1/jobs/{job['id']}")).json()
+    assert (seen["queue"]["position"], seen["queue"]["reason"]) == (3, "2 jobs are to start before it")

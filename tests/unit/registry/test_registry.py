@@ -14,7 +14,7 @@ from qrt_contracts.commands import (
     UpdateProgram,
 )
 from qrt_contracts.faults import Conflict, InvalidRequest, NameTaken, NotFound, ProgramInvalid, Unavailable
-from qrt_contracts.values import LimitOverrides, Limits, Program, Version, Visibility
+from qrt_contracts.values import LimitOverrides, Limits, Program, Quota, Version, Visibility
 from qrt_registry import domain
 from qrt_registry.service import RACES, Registry
 from tests.unit.registry.fakes import NOW, MemoryBundles, MemoryPrograms, ScriptedInspector
@@ -195,3 +195,12 @@ async def test_a_program_is_named_in_one_way(world: World) -> None:
     ):
         with pytest.raises(InvalidRequest):
             await world.registry.get(command)
+
+
+async def test_a_programs_quota_reaches_its_runs_and_can_be_changed(world: World) -> None:
+    assert (await world.create(quota=Quota(running=2))).quota == Quota(running=2)
+    run = (await world.registry.resolve(ResolveRun(caller="alice", program_id=ONE))).run
+    assert run.quota == Quota(running=2)
+    await world.registry.update(UpdateProgram(caller="alice", program_id=ONE, quota=Quota(queued=7)))
+    run = (await world.registry.resolve(ResolveRun(caller="alice", program_id=ONE))).run
+    assert run.quota == Quota(queued=7)

@@ -146,7 +146,7 @@ def test_an_order_that_reached_nobody_counts_as_no_attempt() -> None:
 def test_an_executors_wrong_clock_does_not_reach_the_record() -> None:
     job = running()
     wrong = {"started_at": NOW - timedelta(days=400), "ended_at": LATER + timedelta(days=400)}
-    ended = moves.finish(job, finished(job, **wrong), now=LATER)
+    ended = moves.finish(job, finished(job, "succeeded", **wrong), now=LATER)
     assert (ended.started_at, ended.ended_at) == (NOW, LATER)
 
 

@@ -13,6 +13,7 @@ from qrt_chassis.lifecycle import Service
 from qrt_chassis.store import open_store
 from qrt_gateway import app
 from qrt_gateway.adapters.mongo import MongoAccounts
+from qrt_gateway.domain.rates import Rates
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.ports import Clock
 from qrt_gateway.server import HttpServer
@@ -56,7 +57,8 @@ async def compose(
         live = Live(bus, monotonic=time.monotonic)
         await stack.enter_async_context(live.subscribed())
         stored = MongoAccounts(store)
-        accounts = Accounts(stored, clock=clock, monotonic=time.monotonic)
+        rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
+        accounts = Accounts(stored, clock=clock, monotonic=time.monotonic, rates=rates)
         parts = Parts(
             bus=bus,
             artifacts=ArtifactStore(store),

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class HttpServer:
                 lifespan="off",
                 server_header=False,
                 proxy_headers=False,
-                ws="websockets-sansio",
+                ws=WebSocketConnection,
                 ws_max_size=MAX_INCOMING_FRAME,
                 ws_ping_interval=PING_SECONDS,
                 ws_ping_timeout=PING_SECONDS,
@@ -82,6 +84,27 @@ class HttpServer:
     def close(self) -> None:
         """Give the address back."""
         self._socket.close()
+
+
+WRITE = "qrt.write"
+"""Extension of a WebSocket's ASGI scope: a function that sends a prepared message at once, or not at all."""
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """A connection that also takes messages which are ready to be written: one for many listeners."""
+
+    @override
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if scope := getattr(self, "scope", None):
+            scope["extensions"][WRITE] = {"write": self.write_message}
+
+    def write_message(self, message: bytes) -> bool:
+        """Write a whole message if the connection stands and its buffer is not full; tell if it was."""
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(message)
+        return self.handshake_complete
 
 
 class _Server(uvicorn.Server):

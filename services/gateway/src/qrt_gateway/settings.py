@@ -22,6 +22,10 @@ class GatewaySettings(ServiceSettings):
     """0 takes any free port."""
     max_body_bytes: int = Field(default=16 << 20, ge=1024)
     """The largest request body."""
+    requests_per_second: float = Field(default=1000.0, gt=0)
+    """How often one token may ask, at this replica and in the long run; beyond it the answer is 429."""
+    requests_burst: int = Field(default=5000, ge=1)
+    """How many requests of one token may come at once."""
     quafu_wait_seconds: float = Field(default=86400.0, gt=0)
     """How long a Quafu client's request for a result is held while its job runs; then the answer is
     where the job stands. Behind a proxy that gives up sooner, choose a little less than it does."""

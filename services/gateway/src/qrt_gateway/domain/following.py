@@ -43,7 +43,10 @@ class Following:
     @property
     def done(self) -> bool:
         """The job has ended and every output has been sent."""
-        return self.ended is not None and self.number >= self.ended.last_output
+        if self.ended is None or self.number < self.ended.last_output:
+            return False
+        # Nobody knows the last number of an attempt that was lost: what history has is all there is.
+        return self.ended.last_output > 0 or not self._more
 
     def end(self) -> EndFrame:
         """Return the last frame; only once `done`."""
@@ -76,6 +79,19 @@ class Following:
             frames += self._frames(message.outputs)
         self._more = False  # live messages join what was read: history has nothing in between
         return frames
+
+    def is_next(self, message: JobOutput) -> bool:
+        """Tell whether a live message is exactly what comes next, and nothing else is to be done."""
+        return (
+            message.outputs[0].number == self.number + 1
+            and message.attempt == self.attempt
+            and self.ended is None
+            and not self.behind
+        )
+
+    def sent(self, message: JobOutput) -> None:
+        """Note that a message which `is_next` was sent as it is."""
+        self.number = message.outputs[-1].number
 
     def changed(self, message: JobChanged) -> list[Frame]:
         """Return what a change of the job's state adds."""

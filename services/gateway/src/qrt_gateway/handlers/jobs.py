@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from qrt_contracts.api import JobList, JobView, SubmitRequest
-from qrt_contracts.commands import CancelJob, DeleteJob, ListJobs, ResolveRun, SubmitJob
+from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, ResolveRun, SubmitJob
 from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.ids import HexId, new_id
 from qrt_contracts.states import JobState
@@ -69,8 +69,9 @@ async def list_jobs(parts: Parts, request: Request, caller: Caller) -> Response:
 
 
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
-    """Show a job."""
-    return json(JobView.of(await parts.watching.job(caller.name, job_id_of(request))))
+    """Show a job; a queued one with its place, and why it waits."""
+    found = await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request)))
+    return json(JobView.of(found.job, place=found.place))
 
 
 async def cancel(parts: Parts, request: Request, caller: Caller) -> Response:

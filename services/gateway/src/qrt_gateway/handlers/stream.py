@@ -15,6 +15,7 @@ from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import answer, away
 from qrt_gateway.handlers.reading import id_of, query_items
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.writing import writer
 from qrt_gateway.service.frames import text_of
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,9 @@ async def _frames(parts: Parts, websocket: WebSocket) -> AsyncGenerator[Frame, N
     caller = await parts.accounts.authenticate(secret_of(websocket.headers))
     job_id = id_of(websocket.path_params["id"], what="job")
     query = query_items(websocket.query_params.multi_items(), StreamQuery)
-    return parts.watching.follow(caller.name, job_id, attempt=query.attempt, after=query.after)
+    return parts.watching.follow(
+        caller.name, job_id, attempt=query.attempt, after=query.after, write=writer(websocket)
+    )
 
 
 async def _send_all(websocket: WebSocket, first: Frame, frames: AsyncGenerator[Frame, None]) -> None:

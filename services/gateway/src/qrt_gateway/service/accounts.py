@@ -7,9 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from qrt_contracts.faults import Conflict, Forbidden, InvalidRequest, NotAuthenticated, NotFound
+from qrt_contracts.faults import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    Overloaded,
+)
 from qrt_contracts.ids import new_id
 from qrt_gateway.domain.accounts import Caller, Token, digest_of, new_secret, require_valid
+from qrt_gateway.domain.rates import Rates
 from qrt_gateway.ports import AccountStore, Clock
 
 MEMORY_SECONDS = 5.0
@@ -31,7 +39,15 @@ class _Known:
 class Accounts:
     """Authenticates callers and keeps accounts and tokens."""
 
-    def __init__(self, store: AccountStore, *, clock: Clock, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        rates: Rates | None = None,
+    ) -> None:
+        self._rates = rates
         self._store = store
         self._clock = clock
         self._monotonic = monotonic
@@ -44,12 +60,15 @@ class Accounts:
 
         Raises:
             NotAuthenticated: it is malformed, unknown, expired or revoked; the text says which.
+            Overloaded: it asks more often than it may.
         """
         if not _SECRET.fullmatch(secret):
             raise NotAuthenticated("the token is malformed: it must be printable ASCII without spaces")
         digest = digest_of(secret)
         known = self._remembered(digest) or await self._ask(digest)
         require_valid(known.token, now=self._clock())
+        if self._rates and (seconds := self._rates.take(digest, self._monotonic())):
+            raise Overloaded("this token sends too many requests", retry_after_seconds=seconds)
         return known.caller
 
     async def ensure(self, accounts: Sequence[tuple[str, str]]) -> None:

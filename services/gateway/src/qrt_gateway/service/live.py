@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from qrt_chassis.bus.port import Bus, Subscribed, Subscription
 from qrt_chassis.passing import is_passing
-from qrt_contracts.api import OutputsFrame
 from qrt_contracts.events import JobChanged, JobOutput
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.ids import new_id
@@ -24,6 +23,10 @@ SWEEP_SECONDS = 1.0
 BIND_SECONDS = 10.0
 QUEUE_LENGTH = 20_000
 """Messages that wait at the broker for this process; beyond it the oldest are dropped, and numbers tell."""
+
+
+ALL_STATES = "job.*.state"
+"""Changes of state of everybody's jobs; mailboxes with an owner take only that owner's."""
 
 
 def state_topic(job_id: str) -> str:
@@ -69,15 +72,15 @@ class Live:
             await self._subscribed.cancel()
 
     @asynccontextmanager
-    async def listen(self, *topics: str) -> AsyncIterator[Mailbox]:
-        """Receive what is published under `topics` from now on.
+    async def listen(self, *topics: str, owner: str | None = None) -> AsyncIterator[Mailbox]:
+        """Receive what is published under `topics` from now on; with `owner`, about that owner's jobs.
 
         Raises:
             Unavailable: the bus is away, or the gateway is stopping.
         """
         if self._closed:
             raise Unavailable("the gateway is stopping; connect again")
-        mailbox = Mailbox()
+        mailbox = Mailbox(owner)
         try:
             await self._bind_all(topics, mailbox)
             with metrics.LISTENERS.track_inprogress():
@@ -148,9 +151,13 @@ class Live:
 
     async def _on_changed(self, message: JobChanged) -> None:
         self._deliver(message.routing_key(), message)
+        if topic := self._topics.get(ALL_STATES):
+            for mailbox in topic.listeners:
+                if mailbox.owner == message.owner:
+                    mailbox.put(message)
 
     async def _on_output(self, message: JobOutput) -> None:
-        frame: OutputsFrame = LiveFrame.model_construct(
+        frame = LiveFrame.model_construct(
             type="outputs", job_id=message.job_id, attempt=message.attempt, outputs=message.outputs
         )
         size = sum(len(each.data) for each in message.outputs)

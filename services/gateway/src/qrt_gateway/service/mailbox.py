@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from qrt_contracts.api import OutputsFrame
 from qrt_contracts.events import JobChanged, JobOutput
 from qrt_gateway import metrics
+from qrt_gateway.service.frames import LiveFrame
 
 MAX_MESSAGES = 512
-MAX_CHARACTERS = 8 << 20
+MAX_CHARACTERS = 2 << 20
 """Bounds of what waits for one listener. One message may pass the second bound alone."""
 
 
@@ -18,7 +19,7 @@ class LiveOutputs:
     """A live message and the frame it makes, one object for all listeners of its job."""
 
     message: JobOutput
-    frame: OutputsFrame
+    frame: LiveFrame
     size: int
     """Characters of data."""
 
@@ -29,7 +30,11 @@ News = JobChanged | LiveOutputs
 class Mailbox:
     """News for one listener, in order. A listener too slow for it loses all of it and is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str | None = None) -> None:
+        self.owner = owner
+        """Whose jobs' news it takes where it listens to everybody's; None takes all."""
+        self.at_once: Callable[[LiveOutputs], bool] | None = None
+        """Deals with a live message without waking the listener, if it can; set while it waits."""
         self._waiting: deque[News] = deque()
         self._size = 0
         self._wake = asyncio.Event()
@@ -39,6 +44,8 @@ class Mailbox:
 
     def put(self, news: News) -> None:
         """Add news; past the bounds, drop everything instead."""
+        if self._passed_on(news):
+            return
         size = news.size if isinstance(news, LiveOutputs) else 0
         if self._waiting and (len(self._waiting) >= MAX_MESSAGES or self._size + size > MAX_CHARACTERS):
             metrics.OVERFLOWS.inc()
@@ -47,6 +54,11 @@ class Mailbox:
         self._waiting.append(news)
         self._size += size
         self._wake.set()
+
+    def _passed_on(self, news: News) -> bool:
+        if self.at_once is None or self._waiting or self._missed or not isinstance(news, LiveOutputs):
+            return False
+        return self.at_once(news)
 
     def miss(self) -> None:
         """Note that news was lost, and forget what waits: history will tell all of it."""

@@ -7,15 +7,16 @@ from contextlib import aclosing
 
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Bus
-from qrt_contracts.api import Frame
-from qrt_contracts.commands import GetJob, OutputPage, ReadOutputs
+from qrt_contracts.api import Frame, StateFrame
+from qrt_contracts.commands import GetJob, ListJobs, OutputPage, ReadOutputs
 from qrt_contracts.events import JobChanged
 from qrt_contracts.faults import RuntimeFault, Unavailable
 from qrt_contracts.jobs import Job
-from qrt_contracts.states import TERMINAL
+from qrt_contracts.states import TERMINAL, JobState
 from qrt_gateway import metrics
 from qrt_gateway.domain.following import Following
-from qrt_gateway.service.live import Live, output_topic, state_topic
+from qrt_gateway.service.frames import Write
+from qrt_gateway.service.live import ALL_STATES, Live, output_topic, state_topic
 from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 10.0
 """How long to trust that no news is no news, before asking."""
 PAGE = 500
-"""Outputs asked for at once."""
+"""Outputs asked for at once; what a page may weigh is bounded by who answers."""
+NEWEST = 500
+"""Jobs whose states are told at once."""
 
 
 class Watching:
@@ -62,11 +65,18 @@ class Watching:
         return False
 
     async def follow(
-        self, caller: str, job_id: str, *, attempt: int | None = None, after: int = 0
+        self,
+        caller: str,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        after: int = 0,
+        write: Write | None = None,
     ) -> AsyncGenerator[Frame, None]:
         """Yield a job's frames from output `after` + 1 on, to its end; first what is stored, then live.
 
-        `attempt` None is the newest one. Close the iterator to stop listening.
+        `attempt` None is the newest one. Live frames that `write` takes while the caller waits for the
+        next frame are not yielded. Close the iterator to stop listening.
 
         Raises:
             NotFound: the caller has no such job, or it was deleted meanwhile.
@@ -78,11 +88,40 @@ class Watching:
             following = Following(job_id, attempt=attempt, after=after)
             for frame in following.page(await self._read(caller, following)):
                 yield frame
-            async with aclosing(self._on(caller, following, mailbox)) as frames:
+            async with aclosing(self._on(caller, following, mailbox, write)) as frames:
                 async for frame in frames:
                     yield frame
 
-    async def _on(self, caller: str, following: Following, mailbox: Mailbox) -> AsyncGenerator[Frame, None]:
+    async def states(self, caller: str) -> AsyncGenerator[StateFrame, None]:
+        """Yield the state of each unfinished job of the caller, and then every change of state, for ever.
+
+        What was missed is repaired by telling the states of the newest jobs again.
+
+        Raises:
+            Unavailable: the bus is away at the beginning, or the gateway is stopping.
+        """
+        async with self._live.listen(ALL_STATES, owner=caller) as mailbox:
+            for status in (JobState.RUNNING, JobState.QUEUED):
+                for job in await self._newest(caller, status):
+                    yield _state_of(_news_of(job))
+            while True:
+                await mailbox.wait(seconds=self._sweep_seconds)
+                if mailbox.closed:
+                    raise Unavailable("the gateway is stopping; connect again")
+                if mailbox.take_missed():
+                    for job in await self._newest(caller):
+                        yield _state_of(_news_of(job))
+                while news := mailbox.take():
+                    if isinstance(news, JobChanged):
+                        yield _state_of(news)
+
+    async def _newest(self, caller: str, status: JobState | None = None) -> tuple[Job, ...]:
+        page = await self._bus.request(ListJobs(caller=caller, status=status, limit=NEWEST))
+        return page.jobs
+
+    async def _on(
+        self, caller: str, following: Following, mailbox: Mailbox, write: Write | None
+    ) -> AsyncGenerator[Frame, None]:
         backoff = Backoff(first=0.25)
         while not following.done:
             if mailbox.closed:
@@ -100,9 +139,25 @@ class Watching:
                     await asyncio.sleep(backoff.next())
                 else:
                     backoff.reset()
-            elif not await mailbox.wait(seconds=self._sweep_seconds):
+            elif not await self._wait(following, mailbox, write):
                 following.missed()
         yield following.end()
+
+    async def _wait(self, following: Following, mailbox: Mailbox, write: Write | None) -> bool:
+        """Wait for news, passing on live messages meanwhile; False if there was none of either."""
+
+        def at_once(news: LiveOutputs) -> bool:
+            if write is None or not following.is_next(news.message) or not write(news.frame):
+                return False
+            following.sent(news.message)
+            return True
+
+        before = following.number
+        mailbox.at_once = at_once
+        try:
+            return await mailbox.wait(seconds=self._sweep_seconds) or following.number > before
+        finally:
+            mailbox.at_once = None
 
     async def _catch_up(self, caller: str, following: Following) -> list[Frame]:
         """Return what asking brings; nothing if nobody answers, which leaves `following` behind."""
@@ -144,4 +199,9 @@ def _news_of(job: Job) -> JobChanged:
         attempt=job.attempt,
         last_output=job.last_output,
         problem=job.problem,
+        owner=job.owner,
     )
+
+
+def _state_of(news: JobChanged) -> StateFrame:
+    return StateFrame(job_id=news.job_id, status=news.status, attempt=news.attempt)

@@ -1,0 +1,36 @@
+"""How often one token may ask: a bucket of requests that fills steadily. Pure; time is passed in."""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+REMEMBERED = 10_000
+"""Tokens whose buckets are kept; beyond it the one unused longest is taken to be full."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    at: float
+
+
+class Rates:
+    """A bucket for each token."""
+
+    def __init__(self, *, per_second: float, burst: int) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def take(self, token: str, now: float) -> int:
+        """Count a request; return 0, or the whole seconds until there is room for it."""
+        bucket = self._buckets.pop(token, None) or _Bucket(self._burst, now)
+        self._buckets[token] = bucket
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        bucket.left = min(self._burst, bucket.left + max(0.0, now - bucket.at) * self._per_second)
+        bucket.at = now
+        if bucket.left < 1:
+            return max(1, math.ceil((1 - bucket.left) / self._per_second))
+        bucket.left -= 1
+        return 0
