@@ -1,0 +1,158 @@
+"""Published Quafu clients against the whole product, in both dialects."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from qrt_contracts.ids import new_id
+from tests.support.quafu_client import QuafuClient, QuafuStream, Refused
+from tests.support.quafu_replay import SOURCE, replay
+from tests.support.waiting import wait_until
+from tests.system.composition import TOKEN, Composition
+
+pytestmark = [pytest.mark.quafu, pytest.mark.asyncio(loop_scope="session")]
+
+T = TypeVar("T")
+BASES = {"enveloped": "/", "bare": "/compat/quafu-a/"}
+COUNTDOWN = """
+import time
+def run(task, userpub, params):
+    print("Hello World!", params)
+    for i in range(10, 0, -1):
+        print("Sleep 10...")
+        userpub.publish(f"publish from job {i}".encode())
+    userpub.publish("text")
+    userpub.publish({"e": -1})
+    userpub.publish("_poison_pill")
+    return {"result": params}
+"""
+
+
+async def threaded(call: Callable[..., T], *arguments: Any, **more: Any) -> T:
+    return await asyncio.wait_for(asyncio.to_thread(call, *arguments, **more), 60)
+
+
+@pytest.fixture(params=BASES)
+def client(composition: Composition, request: pytest.FixtureRequest) -> Iterator[QuafuClient]:
+    url = composition.url + BASES[request.param]
+    made = QuafuClient(url, TOKEN, enveloped=request.param == "enveloped")
+    yield made
+    made.close()
+
+
+class Real:
+    """Drives a recording against the product: it waits, the product does the rest."""
+
+    def __init__(self, http: httpx.AsyncClient, base: str, token: str) -> None:
+        self.token = token
+        self._http, self._base = http, base
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        reply = await self._http.send(
+            self._http.build_request(method, self._base + path, headers=headers, content=body)
+        )
+        return reply.status_code, reply.headers, reply.content
+
+    async def until(self, state: str, job_id: str) -> None:
+        wanted = {"DONE": "SUCCEEDED", "ERROR": "FAILED"}.get(state, state)
+        headers = {"Authorization": f"Bearer {self.token}"}
+
+        async def reached() -> bool:
+            reply = await self._http.get(f"{self._base}/v1/jobs/{job_id}", headers=headers)
+            return bool(reply.json()["status"] == wanted)
+
+        await wait_until(reached, description=f"{job_id} is {wanted}", seconds=30)
+
+
+@pytest.mark.parametrize("dialect", BASES)
+async def test_a_recorded_conversation_is_answered_to_the_letter(
+    composition: Composition, dialect: str
+) -> None:
+    async with httpx.AsyncClient(timeout=90) as http:
+        admin = {"Authorization": f"Bearer {TOKEN}"}
+        account = {"name": f"quafu-{new_id()[-12:]}"}
+        issued = await http.post(f"{composition.url}/v1/accounts", json=account, headers=admin)
+        assert issued.status_code == 201, issued.text
+        await replay(dialect, Real(http, composition.url, issued.json()["token"]))
+
+
+async def test_the_notebook_in_a_published_client(composition: Composition, client: QuafuClient) -> None:
+    name = f"countdown-{new_id()}"
+    program_id = await threaded(client.upload, COUNTDOWN, name)
+    program = await threaded(client.program, name=name)
+    assert (program["program_id"], program["data"]) == (program_id, COUNTDOWN)
+    job_id = await threaded(client.run, {"TestParam1": "xxxxxx"}, program_name=name)
+    heard: list[str | bytes] = []
+    stream = QuafuStream(composition.url.replace("http", "ws"), TOKEN, job_id)
+    await threaded(stream.messages, heard.append)
+    assert heard == [
+        *(f"publish from job {i}".encode() for i in range(10, 0, -1)),
+        b"text",
+        b'{"e": -1}',
+        b"_poison_pill",
+        job_id.encode(),
+    ]
+    assert stream.connections == 1
+    result = await threaded(client.result, job_id, wait=True)
+    assert list(result) == ["finish_time", "result", "status"]
+    assert (result["result"], result["status"]) == ('{"result": {"TestParam1": "xxxxxx"}}', 2)
+    log = await threaded(client.logs, job_id)
+    assert log == "Hello World! {'TestParam1': 'xxxxxx'}\n" + "Sleep 10...\n" * 10
+    assert await threaded(client.delete, job_id)
+    await threaded(client.delete_program, program_id)
+    with pytest.raises(Refused) as refused:
+        await threaded(client.program, program_id=program_id)
+    assert refused.value.status == 404
+
+
+async def test_a_listener_that_came_late_gets_everything(
+    composition: Composition, client: QuafuClient
+) -> None:
+    name = f"late-{new_id()}"
+    await threaded(client.upload, COUNTDOWN, name)
+    job_id = await threaded(client.run, 5, program_name=name)
+    assert (await threaded(client.result, job_id, wait=True))["status"] == 2
+    heard: list[str | bytes] = []
+    stream = QuafuStream(composition.url.replace("http", "ws") + "/compat/quafu-a/", TOKEN, job_id)
+    await threaded(stream.messages, heard.append)
+    assert len(heard) == 14
+    assert heard[-1] == job_id.encode()
+
+
+async def test_a_failure_is_told_by_its_message(client: QuafuClient) -> None:
+    program_id = await threaded(client.upload, SOURCE, f"hello-{new_id()}")
+    job_id = await threaded(client.run, "fail", program_id=program_id)
+    assert await threaded(client.result, job_id, wait=True) == {
+        "status": 4,
+        "error_msg": "ValueError: told to fail",
+    }
+    assert (await threaded(client.status, job_id))["result"] == "ValueError: told to fail"
+
+
+async def test_a_large_result_and_odd_text_come_whole(client: QuafuClient) -> None:
+    source = "def run(task, userpub, params):\n    return {'text': params * 20000}\n"
+    program_id = await threaded(client.upload, source, f"large-{new_id()}")
+    text = 'é"\\\n\u0001\u2028 中文 '
+    job_id = await threaded(client.run, text, program_id=program_id)
+    result = await threaded(client.result, job_id, wait=True)
+    assert json.loads(result["result"]) == {"text": text * 20000}
+
+
+@pytest.mark.parametrize("dialect", BASES)
+async def test_an_unknown_token_is_refused_in_the_dialects_own_way(
+    composition: Composition, dialect: str
+) -> None:
+    client = QuafuClient(composition.url + BASES[dialect], "no-such-token", enveloped=dialect == "enveloped")
+    try:
+        with pytest.raises(Refused) as refused:
+            await threaded(client.programs)
+    finally:
+        client.close()
+    assert refused.value.status == (201 if dialect == "enveloped" else 403)
+    assert refused.value.text or dialect == "bare"
