@@ -18,6 +18,8 @@ _ROOT = Path("/sys/fs/cgroup")
 _OVERHEAD_BYTES = 16 << 20
 """What the init and the parked process hold besides the program."""
 _RUNTIME_PROCESSES = 2
+_numbers = itertools.count(1)
+"""One count for the process: executors in it make their groups side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,10 @@ class Cgroup:
     def remove(self) -> None:
         """Remove the groups; no process may be in them any more."""
         for directory in {self.memory, self.pids} - {None}:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.rmdir(directory)  # type: ignore[arg-type]
+            except OSError as exc:
+                log.warning("the control group %s is left behind: %s", directory, exc)
 
 
 class Cgroups:
@@ -81,11 +85,10 @@ class Cgroups:
         self._memory = memory
         self._pids = pids
         self._version = version
-        self._names = (f"qrt-{os.getpid()}-{number}" for number in itertools.count(1))
 
     def make(self) -> Cgroup:
         """Return a fresh, empty group. Raises OSError."""
-        name = next(self._names)
+        name = f"qrt-{os.getpid()}-{next(_numbers)}"
         memory = self._memory / name
         memory.mkdir()
         pids = None if self._pids is None else self._pids / name

@@ -238,8 +238,11 @@ class ZygotePool:
 
     async def _spawn(self, zygote: Zygote, *, disk_bytes: int) -> Jail:
         cgroups = self._station.cgroups
-        cgroup = None if cgroups is None else cgroups.make()
-        procs = [] if cgroup is None else cgroup.open_procs()
+        try:
+            cgroup = None if cgroups is None else cgroups.make()
+            procs = [] if cgroup is None else cgroup.open_procs()
+        except OSError as exc:
+            raise ZygoteFailed(f"no control group can be made: {exc}") from exc
         try:
             ends = await zygote.spawn(disk_bytes=disk_bytes, extra=procs)
         finally:
@@ -247,11 +250,12 @@ class ZygotePool:
                 os.close(fd)
         try:
             pid = await receive_ready(ends)
-        except SandboxUnavailable as exc:
+        except BaseException as exc:
             ends.close()
-            raise ZygoteFailed(str(exc)) from exc
-        except BaseException:
-            ends.close()
+            if cgroup is not None:
+                cgroup.remove()
+            if isinstance(exc, SandboxUnavailable):
+                raise ZygoteFailed(str(exc)) from exc
             raise
         station = self._station
         return Jail(
