@@ -234,6 +234,7 @@ class FakeScheduler:
                     attempt=job.attempt,
                     last_output=job.last_output,
                     problem=job.problem,
+                    owner=job.owner,
                 )
             )
 

@@ -274,16 +274,83 @@ class EndFrame(_View):
 
 
 class ErrorFrame(_View):
-    """The stream cannot go on; the server closes with 1008 (refused) or 1011 (try again)."""
+    """The stream cannot go on; the server closes with 1008 (refused) or 1011 (try again).
+
+    On a connection for many jobs, `job_id` names the one that is not followed any more; without it, a
+    frame of the client was refused. The connection stands either way.
+    """
 
     type: Literal["error"] = "error"
+    job_id: str | None = None
     problem: Problem
 
 
+class SubscribedFrame(_View):
+    """`all`: states of all the caller's jobs are told from now on."""
+
+    type: Literal["subscribed"] = "subscribed"
+    all: bool = True
+
+
+class UnsubscribedFrame(_View):
+    """Nothing more of this job follows, or, with `all`, no states of other jobs."""
+
+    type: Literal["unsubscribed"] = "unsubscribed"
+    job_id: str | None = None
+    all: bool = False
+
+
 Frame = Annotated[
-    StateFrame | AttemptFrame | OutputsFrame | EndFrame | ErrorFrame, Field(discriminator="type")
+    StateFrame | AttemptFrame | OutputsFrame | EndFrame | ErrorFrame | SubscribedFrame | UnsubscribedFrame,
+    Field(discriminator="type"),
 ]
 """Any frame the server sends. Readers skip frames whose type they do not know."""
+
+
+# --- frames that clients send to WS /v1/stream ---------------------------------------------------
+
+MAX_SUBSCRIPTIONS = 100
+"""Jobs that one connection follows at a time."""
+
+
+class Subscribe(_Request):
+    """Follow one job, from output `after` + 1 of an attempt on, or the states of all the caller's jobs.
+
+    No `attempt` is the newest. With `all`, `outputs` follows each job that is running or starts to.
+    """
+
+    type: Literal["subscribe"]
+    job_id: str | None = None
+    attempt: int | None = Field(default=None, ge=0)
+    after: int = Field(default=0, ge=0)
+    all: bool = False
+    outputs: bool = False
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        if (self.job_id is None) != self.all:
+            raise ValueError("give either job_id or all")
+        if self.outputs and not self.all:
+            raise ValueError("outputs goes with all: those of one job always come")
+        return self
+
+
+class Unsubscribe(_Request):
+    """Follow a job no more, or, with `all`, no more states of jobs that are not followed."""
+
+    type: Literal["unsubscribe"]
+    job_id: str | None = None
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        if (self.job_id is None) != self.all:
+            raise ValueError("give either job_id or all")
+        return self
+
+
+ClientFrame = Annotated[Subscribe | Unsubscribe, Field(discriminator="type")]
+"""Any frame a client sends."""
 
 
 # --- accounts and tokens --------------------------------------------------------------------------

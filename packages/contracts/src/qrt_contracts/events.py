@@ -123,6 +123,8 @@ class JobChanged(Event):
     attempt: int
     last_output: int = 0
     problem: Problem | None = None
+    owner: str = ""
+    """Whose job it is, for listeners to all jobs of one owner."""
 
     @override
     def routing_key(self) -> str:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from qrt_contracts.faults import RuntimeFault
-from qrt_gateway.handlers import accounts, jobs, outputs, problems, programs, results, stream
+from qrt_gateway.handlers import accounts, events, jobs, many, outputs, problems, programs, results, stream
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.quafu import routes as quafu
@@ -24,6 +24,8 @@ def build(parts: Parts) -> ASGIApp:
             *results.routes(parts),
             *outputs.routes(parts),
             *stream.routes(parts),
+            *events.routes(parts),
+            *many.routes(parts),
             *accounts.routes(parts),
             *quafu.routes(parts),
         ],

@@ -12,6 +12,8 @@ from typing_extensions import override
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from qrt_gateway.service.frames import WRITE
+
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5
@@ -86,10 +88,6 @@ class HttpServer:
         self._socket.close()
 
 
-WRITE = "qrt.write"
-"""Extension of a WebSocket's ASGI scope: a function that sends a prepared message at once, or not at all."""
-
-
 class WebSocketConnection(WebSocketsSansIOProtocol):
     """A connection that also takes messages which are ready to be written: one for many listeners."""
 
@@ -101,10 +99,12 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def write_message(self, message: bytes) -> bool:
         """Write a whole message if the connection stands and its buffer is not full; tell if it was."""
-        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+        if not self.handshake_complete or self.close_sent or self.transport.is_closing():
+            return False
+        if not self.writable.is_set():
             return False
         self.transport.write(message)
-        return self.handshake_complete
+        return True
 
 
 class _Server(uvicorn.Server):

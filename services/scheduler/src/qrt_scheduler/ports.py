@@ -120,6 +120,10 @@ class JobStore(Protocol):
         """Return outboxes of changes before `before`, or after `after`: whose clock was wrong."""
 
 
+READ_BYTES = 1 << 20
+"""A page of outputs ends at about this much data: it travels in one message."""
+
+
 class OutputStore(Protocol):
     """The history of outputs, in buckets as they arrived."""
 
@@ -127,7 +131,7 @@ class OutputStore(Protocol):
         """Store a batch; one with the same job, attempt and first number changes nothing."""
 
     async def read(self, job_id: str, attempt: int, *, after: int, limit: int) -> list[Output]:
-        """Return outputs from number `after` + 1 on, without a gap, at most `limit`."""
+        """Return outputs from number `after` + 1 on, without a gap, at most `limit` or `READ_BYTES`."""
 
     async def delete(self, job_id: str) -> None:
         """Remove all outputs of a job."""

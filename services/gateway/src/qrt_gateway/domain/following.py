@@ -17,6 +17,12 @@ FRAME_BYTES = 1 << 20
 """Outputs of a history page are cut into frames of about this much data."""
 
 
+def rank_of(status: JobState, attempt: int) -> tuple[int, int]:
+    """Return what grows with every change of a job's state, so that late news can be told from new."""
+    # QUEUED with an attempt number is what follows the loss of that attempt.
+    return attempt, 2 if status in TERMINAL else 1 if status is JobState.QUEUED else 0
+
+
 class Following:
     """The state of one listener. Give it news, send the frames it returns, ask what it needs."""
 
@@ -129,8 +135,7 @@ class Following:
         return [AttemptFrame(job_id=self.job_id, attempt=attempt)]
 
     def _state(self, status: JobState, attempt: int) -> list[Frame]:
-        # QUEUED with an attempt number is what follows the loss of that attempt.
-        rank = (attempt, 1 if status is JobState.QUEUED else 0)
+        rank = rank_of(status, attempt)
         if rank <= self._told:
             return []
         self._told = rank

@@ -1,13 +1,14 @@
 """`/v1/jobs/{id}/outputs` and `/logs`: what a job has published and written."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from qrt_contracts.api import OutputsView
+from qrt_contracts.api import AttemptFrame, OutputsFrame, OutputsView
 from qrt_contracts.commands import OutputPage, ReadOutputs
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.states import TERMINAL
@@ -16,9 +17,10 @@ from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
-from qrt_gateway.handlers.streaming import begun
+from qrt_gateway.handlers.streaming import Streamed, begun
 
 PAGE = 1000
+TEXT = "text/plain; charset=utf-8"
 
 
 class OutputsQuery(BaseModel):
@@ -33,9 +35,11 @@ class OutputsQuery(BaseModel):
 
 
 class LogsQuery(BaseModel):
-    """`GET /v1/jobs/{id}/logs` takes nothing."""
+    """`GET /v1/jobs/{id}/logs`. `follow`: what is still to come, too, to the job's end."""
 
     model_config = ConfigDict(extra="forbid")
+
+    follow: bool = False
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -76,9 +80,24 @@ async def outputs(parts: Parts, request: Request, caller: Caller) -> Response:
 
 async def logs(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of the newest attempt as text: all of it once the job has ended."""
-    query_as(request, LogsQuery)
-    text = await begun(log_text(parts, caller.name, job_id_of(request)))
-    return StreamingResponse(text, media_type="text/plain; charset=utf-8")
+    follow, job_id = query_as(request, LogsQuery).follow, job_id_of(request)
+    if follow:
+        return Streamed(await begun(_followed(parts, caller.name, job_id)), media_type=TEXT)
+    return StreamingResponse(await begun(log_text(parts, caller.name, job_id)), media_type=TEXT)
+
+
+async def _followed(parts: Parts, caller: str, job_id: str) -> AsyncGenerator[str, None]:
+    """Yield a job's log as it is written; where an attempt was lost, the next one begins anew."""
+    begun_before = False
+    async with aclosing(parts.watching.follow(caller, job_id)) as frames:
+        async for frame in frames:
+            if isinstance(frame, OutputsFrame):
+                yield "".join(each.data for each in frame.outputs if each.kind is OutputKind.LOG)
+            elif isinstance(frame, AttemptFrame):
+                yield f"\n--- attempt {frame.attempt} ---\n" if begun_before else ""
+                begun_before = True
+            else:
+                yield ""
 
 
 async def log_text(parts: Parts, caller: str, job_id: str) -> AsyncIterator[str]:

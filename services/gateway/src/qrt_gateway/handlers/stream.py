@@ -60,7 +60,7 @@ async def _stream(parts: Parts, websocket: WebSocket) -> None:
         fault = error if isinstance(error, RuntimeFault) else away(error)
         if fault is None:
             raise
-        await (_break_off(websocket, fault) if accepted else _refuse(websocket, fault))
+        await (_break_off(websocket, fault) if accepted else refuse(websocket, fault))
 
 
 async def _frames(parts: Parts, websocket: WebSocket) -> AsyncGenerator[Frame, None]:
@@ -95,7 +95,7 @@ async def _until_gone(websocket: WebSocket) -> None:
     raise _Gone
 
 
-async def _refuse(websocket: WebSocket, fault: RuntimeFault) -> None:
+async def refuse(websocket: WebSocket, fault: RuntimeFault) -> None:
     """Answer the handshake with a problem document, or with an error frame where that is impossible."""
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(answer(fault))

@@ -2,15 +2,15 @@
 
 from starlette.websockets import WebSocket
 
-from qrt_gateway.service.frames import LiveFrame, Write
-
-EXTENSION = "qrt.write"
-"""See `server.WRITE`; other servers have none, and every frame takes the long way."""
+from qrt_gateway.service.frames import WRITE, LiveFrame, Write
 
 
 def writer(websocket: WebSocket) -> Write | None:
-    """Return what writes a live frame at once, None where the server offers nothing of the kind."""
-    extension = websocket.scope.get("extensions", {}).get(EXTENSION)
+    """Return what writes a live frame at once, None where the server offers nothing of the kind.
+
+    Every frame takes the long way then.
+    """
+    extension = websocket.scope.get("extensions", {}).get(WRITE)
     if extension is None:
         return None
     write = extension["write"]

@@ -5,6 +5,9 @@ from functools import cached_property
 
 from qrt_contracts.api import Frame, OutputsFrame
 
+WRITE = "qrt.write"
+"""Extension of a WebSocket's ASGI scope: `write(message)` sends a prepared message at once, or not at all."""
+
 _FINAL_TEXT = 0x81
 
 

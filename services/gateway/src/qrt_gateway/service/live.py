@@ -55,7 +55,8 @@ class Live:
         self._monotonic = monotonic
         self._topics: dict[str, _Topic] = {}
         self._subscribed: Subscribed | None = None
-        self._closed = False
+        self.closed = False
+        """No more news will come: the gateway is stopping."""
 
     @asynccontextmanager
     async def subscribed(self) -> AsyncIterator[None]:
@@ -78,7 +79,7 @@ class Live:
         Raises:
             Unavailable: the bus is away, or the gateway is stopping.
         """
-        if self._closed:
+        if self.closed:
             raise Unavailable("the gateway is stopping; connect again")
         mailbox = Mailbox(owner)
         try:
@@ -109,7 +110,7 @@ class Live:
 
     def close(self) -> None:
         """Tell every listener that no more news will come."""
-        self._closed = True
+        self.closed = True
         for mailbox in self._mailboxes():
             mailbox.close()
 

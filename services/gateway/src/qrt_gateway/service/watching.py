@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Bus
-from qrt_contracts.api import Frame, StateFrame
+from qrt_contracts.api import Frame, StateFrame, SubscribedFrame
 from qrt_contracts.commands import GetJob, ListJobs, OutputPage, ReadOutputs
 from qrt_contracts.events import JobChanged
 from qrt_contracts.faults import RuntimeFault, Unavailable
@@ -15,6 +15,7 @@ from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_gateway import metrics
 from qrt_gateway.domain.following import Following
+from qrt_gateway.domain.told import Told
 from qrt_gateway.service.frames import Write
 from qrt_gateway.service.live import ALL_STATES, Live, output_topic, state_topic
 from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
@@ -36,6 +37,11 @@ class Watching:
         self._bus = bus
         self._live = live
         self._sweep_seconds = sweep_seconds
+
+    @property
+    def closed(self) -> bool:
+        """The gateway is stopping: nothing can be followed any more."""
+        return self._live.closed
 
     async def job(self, caller: str, job_id: str) -> Job:
         """Return one of the caller's jobs. Raises: NotFound."""
@@ -92,28 +98,30 @@ class Watching:
                 async for frame in frames:
                     yield frame
 
-    async def states(self, caller: str) -> AsyncGenerator[StateFrame, None]:
-        """Yield the state of each unfinished job of the caller, and then every change of state, for ever.
+    async def states(self, caller: str) -> AsyncGenerator[SubscribedFrame | StateFrame, None]:
+        """Yield a first frame, then each unfinished job's state, then every change of state, for ever.
 
-        What was missed is repaired by telling the states of the newest jobs again.
+        What was missed is repaired by asking for the newest jobs; no state is told twice.
 
         Raises:
             Unavailable: the bus is away at the beginning, or the gateway is stopping.
         """
         async with self._live.listen(ALL_STATES, owner=caller) as mailbox:
+            yield SubscribedFrame()
+            told = Told()
             for status in (JobState.RUNNING, JobState.QUEUED):
-                for job in await self._newest(caller, status):
-                    yield _state_of(_news_of(job))
+                for frame in told.fresh(map(_news_of, await self._newest(caller, status))):
+                    yield frame
             while True:
                 await mailbox.wait(seconds=self._sweep_seconds)
                 if mailbox.closed:
                     raise Unavailable("the gateway is stopping; connect again")
                 if mailbox.take_missed():
-                    for job in await self._newest(caller):
-                        yield _state_of(_news_of(job))
+                    for frame in told.fresh(map(_news_of, await self._newest(caller))):
+                        yield frame
                 while news := mailbox.take():
-                    if isinstance(news, JobChanged):
-                        yield _state_of(news)
+                    for frame in told.fresh([news] if isinstance(news, JobChanged) else []):
+                        yield frame
 
     async def _newest(self, caller: str, status: JobState | None = None) -> tuple[Job, ...]:
         page = await self._bus.request(ListJobs(caller=caller, status=status, limit=NEWEST))
@@ -201,7 +209,3 @@ def _news_of(job: Job) -> JobChanged:
         problem=job.problem,
         owner=job.owner,
     )
-
-
-def _state_of(news: JobChanged) -> StateFrame:
-    return StateFrame(job_id=news.job_id, status=news.status, attempt=news.attempt)

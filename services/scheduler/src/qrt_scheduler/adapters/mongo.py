@@ -28,7 +28,7 @@ from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output
 from qrt_scheduler import metrics
 from qrt_scheduler.domain.place import Snapshot
-from qrt_scheduler.ports import JobFilter, JobHead, Newest, Outgoing, UnreadableJob
+from qrt_scheduler.ports import READ_BYTES, JobFilter, JobHead, Newest, Outgoing, UnreadableJob
 
 log = logging.getLogger(__name__)
 
@@ -235,16 +235,18 @@ class MongoOutputs:
             return
 
     async def read(self, job_id: str, attempt: int, *, after: int, limit: int) -> list[Output]:
-        """Return outputs from number `after` + 1 on, without a gap, at most `limit`."""
+        """Return outputs from number `after` + 1 on, without a gap, at most `limit` or `READ_BYTES`."""
         query = {"attempt": f"{job_id}:{attempt}", "last": {"$gt": after}}
         found: list[Output] = []
+        size = 0
         async for bucket in self._outputs.find(query).sort("last", 1).limit(limit):
             for raw in bucket["outputs"]:
                 expected = after + len(found) + 1
-                if raw["number"] > expected or len(found) == limit:
+                if raw["number"] > expected or len(found) == limit or size >= READ_BYTES:
                     return found
                 if raw["number"] == expected:
                     found.append(Output.model_validate(raw))
+                    size += len(raw["data"])
         return found
 
     async def delete(self, job_id: str) -> None:

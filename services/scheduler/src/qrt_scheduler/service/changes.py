@@ -27,6 +27,7 @@ def changed(job: Job) -> JobChanged:
         attempt=job.attempt,
         last_output=job.last_output,
         problem=job.problem,
+        owner=job.owner,
     )
 
 

@@ -14,7 +14,7 @@ from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output
 from qrt_scheduler import metrics
-from qrt_scheduler.ports import JobStore, OutputStore
+from qrt_scheduler.ports import READ_BYTES, JobStore, OutputStore
 
 LOOK_AGAIN_SECONDS = 0.25
 TRUSTED_SECONDS = 1.0
@@ -102,7 +102,8 @@ def _needed(command: ReadOutputs, job: Job) -> int:
 
 def _page(command: ReadOutputs, job: Job, found: list[Output], reached: int) -> OutputPage:
     # The number of a lost attempt's last output is not known: then what is stored is all there is.
-    all_read = job.last_output > 0 or len(found) < command.limit
+    full = len(found) == command.limit or sum(len(each.data) for each in found) >= READ_BYTES
+    all_read = job.last_output > 0 or not full
     return OutputPage(
         attempt=job.attempt,
         status=job.status,
