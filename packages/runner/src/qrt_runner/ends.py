@@ -1,5 +1,6 @@
 """The descriptors that a spawned attempt gets from the executor, in fixed places."""
 
+import errno
 import fcntl
 import os
 from dataclasses import dataclass
@@ -34,9 +35,17 @@ def take(received: list[int]) -> Ends:
 
 
 def join(own: Ends) -> None:
-    """Move this process into the cgroups whose `cgroup.procs` the executor has opened."""
+    """Move this process into the cgroups whose `cgroup.procs` the executor has opened.
+
+    Ends it where they are gone: the executor has given the attempt up.
+    """
     for fd in own.cgroups:
-        os.write(fd, b"0")
+        try:
+            os.write(fd, b"0")
+        except OSError as exc:
+            if exc.errno != errno.ENODEV:
+                raise
+            os._exit(0)
 
 
 def redirect_streams() -> None:

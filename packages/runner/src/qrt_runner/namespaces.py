@@ -1,8 +1,7 @@
 """A jail's own world: user, pid, mount, ipc, net and uts namespaces, private file systems, no rights.
 
-Called in forked children of the zygote, which is single-threaded and holds no capability itself:
-`enter` in the child that makes the namespaces, `furnish` in its child, the jail's init. No program
-runs in either.
+`fork` is called in the zygote, which is single-threaded and holds no capability itself; `settle` and
+`furnish` in its child, the jail's init. No program runs in either.
 """
 
 import fcntl
@@ -23,11 +22,14 @@ _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
 _SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
 
 
-def enter() -> None:
-    """Move into new namespaces, this process's ids mapped to themselves and nothing else."""
-    uid, gid = os.getuid(), os.getgid()
+def fork() -> int:
+    """Fork a child into namespaces of its own, as pid 1; return its pid, 0 in the child."""
+    return system.fork_into(_NEWUSER | _NEWPID | _NEWNS | _NEWIPC | _NEWNET | _NEWUTS)
+
+
+def settle(uid: int, gid: int) -> None:
+    """In that child: map its ids to themselves and nothing else. `uid`, `gid`: as its parent has them."""
     system.prctl(system.PR_SET_DUMPABLE, 1)  # else the kernel owns /proc/self/uid_map
-    system.unshare(_NEWUSER | _NEWPID | _NEWNS | _NEWIPC | _NEWNET | _NEWUTS)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {uid} 1")
     _write("/proc/self/gid_map", f"{gid} {gid} 1")

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import signal
 import struct
 
@@ -15,6 +16,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
+_SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 _HUGE, _MADV_COLLAPSE = 2 << 20, 25
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -26,9 +28,24 @@ def prctl(option: int, value: int = 0) -> None:
     _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
 
 
-def unshare(flags: int) -> None:
-    """Call unshare(2). Raises OSError."""
-    _check(_libc.unshare(flags), "unshare")
+def fork_into(flags: int) -> int:
+    """Fork with the child in the new namespaces of `flags`; return its pid, 0 in the child.
+
+    One fork where unshare(2) needs two: a process cannot enter a new pid namespace itself. Only for
+    a process with one thread: the C library's own fork handlers do not run.
+    """
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = int(
+        _libc.syscall(_SYS_CLONE[platform.machine()], ctypes.c_ulong(flags | signal.SIGCHLD), 0, 0, 0, 0)
+    )
+    errno = ctypes.get_errno()
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(errno, os.strerror(errno), "clone")
+    return pid
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:

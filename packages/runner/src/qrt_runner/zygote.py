@@ -79,6 +79,7 @@ class Zygote:
         self._control = control
         self._jailed = jailed
         self._task_class = task_class
+        self._ids = os.getuid(), os.getgid()
         self._filter = _filter() if jailed else b""
         self._inits: set[int] = set()
 
@@ -116,8 +117,10 @@ class Zygote:
         return True
 
     def _spawn(self, request: dict[str, int], received: list[int]) -> None:
+        from qrt_runner import namespaces
+
         zygote = os.getpid()
-        pid = os.fork()
+        pid = namespaces.fork() if self._jailed else os.fork()
         if pid == 0:
             self._become_attempt(request, received, zygote=zygote)
         if not self._jailed:
@@ -140,9 +143,7 @@ class Zygote:
     def _become_jail(self, own: "Ends", request: dict[str, int]) -> NoReturn:
         from qrt_runner import ends, init, namespaces, system
 
-        namespaces.enter()
-        if os.fork() != 0:
-            os._exit(0)
+        namespaces.settle(*self._ids)
         ends.join(own)
         namespaces.furnish(disk_bytes=request["disk_bytes"])
         program = self._filter
