@@ -1,7 +1,7 @@
 """The sandbox a zygote stands in at level `jail`: what bubblewrap is told."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from qrt_executor.adapters.environment import ProgramEnvironment
@@ -11,6 +11,8 @@ _NOBODY = "65534"
 _TMP_BYTES = 64 << 20
 _PASSWD = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:{WORK}:/bin/sh\n"
 _GROUP = f"nogroup:x:{_NOBODY}:\n"
+_HIDDEN = (TMP, WORK, OUTPUT, "/dev", "/proc")
+_ELSEWHERE = Path("/opt/environment")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _FROM_ETC = ("/etc/ld.so.cache", "/etc/fonts", "/etc/alternatives", "/etc/localtime")
 
@@ -35,6 +37,7 @@ def sandboxed(
     `home` holds the files of `write_accounts`. The root and /dev are made read-only last: they are
     file systems of the sandbox that all its jails share.
     """
+    places = _places(environment.roots)
     arguments = [
         bwrap,
         *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -43,14 +46,34 @@ def sandboxed(
         *("--ro-bind", "/usr", "/usr"),
         *_system_links(),
         *(word for path in _FROM_ETC for word in ("--ro-bind-try", path, path)),
-        *(word for path in environment.roots for word in ("--ro-bind", str(path), str(path))),
+        *(word for path, place in places.items() for word in ("--ro-bind", str(path), str(place))),
         *("--ro-bind", str(home / "passwd"), "/etc/passwd", "--ro-bind", str(home / "group"), "/etc/group"),
         *("--proc", "/proc", "--dev", "/dev", "--dir", WORK, "--dir", OUTPUT),
         *("--size", str(_TMP_BYTES), "--tmpfs", TMP, "--clearenv"),
         *(word for name, value in environ.items() for word in ("--setenv", name, value)),
         *("--chdir", "/", "--remount-ro", "/dev", "--remount-ro", "/", "--"),
     ]
-    return arguments + command
+    return arguments + [_inside(word, places) for word in command]
+
+
+def _places(roots: Iterable[Path]) -> dict[Path, Path]:
+    """Return where each directory of the environment stands in the sandbox.
+
+    It stands where it does on the host, but for what a jail's own file systems would hide: an
+    environment under /tmp would lose whatever it imports after its start.
+    """
+    return {
+        root: _ELSEWHERE / str(number) if any(root.is_relative_to(each) for each in _HIDDEN) else root
+        for number, root in enumerate(roots)
+    }
+
+
+def _inside(word: str, places: Mapping[Path, Path]) -> str:
+    """Return a word of the command with a path of the host turned into the sandbox's."""
+    for root, place in places.items():
+        if word.startswith("/") and Path(word).is_relative_to(root):
+            return str(place / Path(word).relative_to(root))
+    return word
 
 
 def _system_links() -> list[str]:
