@@ -37,6 +37,9 @@ class Nowhere:
     async def room(self) -> None:
         pass
 
+    async def call(self, question: bytes) -> bytes:
+        raise AssertionError(question)
+
 
 @pytest.fixture(scope="module")
 def environment() -> ProgramEnvironment:

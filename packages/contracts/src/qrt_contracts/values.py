@@ -147,6 +147,39 @@ class RunSpec(Value):
     limits: Limits
     max_attempts: int
     quota: Quota = Quota()
+    seed: int | None = None
+    """Fixes what the simulator samples; None draws anew in each attempt."""
+
+
+class BackendInfo(Value):
+    """Where circuits can run."""
+
+    name: str
+    qubits: int
+    """The most of one circuit."""
+    gates: tuple[str, ...] = ()
+    """Names of gates it takes; empty is whatever pyquafu can write as OpenQASM."""
+    status: Literal["online", "offline"] = "online"
+    queue: int = 0
+    """Circuits that wait for it, as far as is known."""
+    simulated: bool = False
+
+
+class Circuit(Value):
+    """A circuit that a program sent to a backend, once it has ended."""
+
+    id: str
+    """Counts from 1 within an attempt."""
+    name: str = ""
+    group: str = ""
+    backend: str
+    """Where it ran in truth, whatever name the program used."""
+    qubits: int
+    shots: int
+    status: Literal["completed", "failed", "cancelled"]
+    error: str | None = None
+    sent_at: datetime
+    ended_at: datetime
 
 
 class OutputKind(StrEnum):
@@ -154,6 +187,8 @@ class OutputKind(StrEnum):
 
     INTERIM = "interim"
     LOG = "log"
+    CIRCUIT = "circuit"
+    """The record of a circuit that the program sent to a backend and that has ended: a `Circuit`, as JSON."""
 
 
 class Encoding(StrEnum):

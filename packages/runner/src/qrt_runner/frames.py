@@ -28,6 +28,10 @@ class Frame(IntEnum):
     """program -> executor: the result, a JSON text."""
     ERROR = 7
     """program -> executor: JSON `{code, detail, traceback}`."""
+    CALL = 8
+    """program -> executor: JSON `{method, ...}`, one at a time; the program waits for the reply."""
+    REPLY = 9
+    """executor -> program: JSON, the answer to the call."""
 
 
 def send(channel: socket.socket, frame: Frame, *parts: bytes) -> None:

@@ -14,12 +14,14 @@ import random
 import socket
 import sys
 import tempfile
+import threading
 import traceback
 from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
 from qrt_runner import frames, system, warmup
+from qrt_runner.calls import Calls
 from qrt_runner.encode import NotRepresentable, from_json, to_json
 from qrt_runner.quafu_bridge import NoTask
 from qrt_runner.userpub import PublishLimit, UserPub
@@ -116,8 +118,9 @@ def _result(order: Order, channel: socket.socket, task_class: type | None) -> by
     run = _entry_point(_load(order.source))
     params = _params(order.input)
     backend = order.settings.get("backend")
-    task: Any = NoTask() if task_class is None else task_class(backend)
-    userpub = UserPub(channel, message_bytes=order.settings["message_bytes"])
+    lock = threading.Lock()
+    task: Any = NoTask() if task_class is None else task_class(backend, Calls(channel, lock))
+    userpub = UserPub(channel, message_bytes=order.settings["message_bytes"], lock=lock)
     value = run(task, userpub, params)
     try:
         text = to_json(value).encode()

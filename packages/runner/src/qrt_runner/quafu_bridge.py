@@ -7,7 +7,10 @@ What is bridged, from the public history of pyquafu:
   `probabilities`, in `ExecResult` too;
 * up to 0.3, `simulate` took `output=` and called its simulators `qfvm_circ`, `qfvm_qasm`,
   `py_simu` and `qfvm_clifford`;
-* `User()` was made without a token, and `User` and `Task` had `load_account`.
+* `User()` was made without a token, and `User` and `Task` had `load_account`;
+* `task.send` waited for the result unless told not to, which 0.4 turned round: here it waits;
+* `task.config` could name any subset of its settings; 0.4 resets the others to its defaults. Here
+  the backend stays as it is unless it is named.
 
 Everything is added beside what is there; a name that the installed pyquafu has is left alone.
 """
@@ -35,9 +38,9 @@ def install() -> type | None:
     bridged = _bridged_simulate(quafu.simulate)
     quafu.simulate = quafu.simulators.simulate = bridged
     _bridge_user(quafu.User)
-    from qrt_runner.quafu_task import SimulatedTask
+    from qrt_runner.quafu_task import RuntimeTask
 
-    return SimulatedTask
+    return RuntimeTask
 
 
 def _add(cls: type, name: str, value: Any) -> None:

@@ -1,53 +1,62 @@
-"""`task` where quafu is installed: quafu's own `Task`, run by quafu's own simulator.
+"""`task` where quafu is installed: quafu's own `Task`, whose circuits the executor sends on.
 
 Imported only after `quafu_bridge` has found quafu.
 """
 
-import itertools
 from collections import OrderedDict
-from typing import Any
+from functools import cached_property
+from typing import Any, NoReturn
 
 import numpy as np
 import quafu
-from quafu.exceptions import CircuitError, UserError
+from quafu.exceptions import CircuitError, ServerError, UserError
 from quafu.results import results
 
-MAX_QUBITS = 24
-"""What `task.send` simulates: a state of 2**24 amplitudes is 256 MiB."""
+from qrt_runner.calls import CallRefused, Calls
+
+_ERRORS: dict[str, type[Exception]] = {"user": UserError, "circuit": CircuitError, "backend": ServerError}
 
 
-class SimulatedResult(results.ExecResult):  # type: ignore[misc]
-    """What `quafu.Task.send` returns, made from a local simulation."""
+class RuntimeResult(results.ExecResult):  # type: ignore[misc]
+    """What `task.send` and `task.retrieve` return. `backend` is where the circuit ran in truth."""
 
-    def __init__(self, circuit: Any, counts: dict[str, int], *, taskid: str, name: str) -> None:
-        self.taskid, self.taskname, self.task_status = taskid, name, "Completed"
-        self.transpiled_openqasm = circuit.to_openqasm()
-        self.transpiled_circuit = circuit
+    def __init__(self, told: dict[str, Any], measures: dict[int, int], qasm: str) -> None:
+        counts = told.get("counts") or {}
+        self.taskid, self.taskname, self.task_status = told["id"], told["name"], told["status"]
+        self.backend, self.shots, self.error = told["backend"], told["shots"], told.get("error")
+        self.transpiled_openqasm = qasm
         self.measure_base: Any = []
-        self.measures = circuit.measures
+        self.measures = measures
         self.res = dict(counts)
         self.counts = OrderedDict(sorted(counts.items()))
         total = sum(counts.values())
         self.probabilities = {bits: count / total for bits, count in self.counts.items()}
-        by_cbit = sorted(self.measures.values())
-        places = [by_cbit.index(cbit) for cbit in self.measures.values()]
+        by_cbit = sorted(measures.values())
+        places = [by_cbit.index(cbit) for cbit in measures.values()]
         self.logicalq_res = {"".join(bits[i] for i in places): n for bits, n in self.counts.items()}
 
+    @cached_property
+    def transpiled_circuit(self) -> Any:
+        """The circuit as it was sent."""
+        circuit = quafu.QuantumCircuit(0)
+        circuit.from_openqasm(self.transpiled_openqasm)
+        return circuit
 
-class SimulatedTask(quafu.Task):  # type: ignore[misc]
-    """`task`, the first argument of a program: quafu's own `Task`, run by quafu's simulator.
 
-    It takes any backend's name and simulates it without noise. In a result's bitstrings the
-    k-th character is the k-th smallest measured classical bit, as Quafu's machines give it.
+class RuntimeTask(quafu.Task):  # type: ignore[misc]
+    """`task`, the first argument of a program.
+
+    In a result's bitstrings the k-th character is the k-th smallest measured classical bit, as
+    Quafu's machines give it.
     """
 
-    def __init__(self, backend: str | None = None) -> None:
+    def __init__(self, backend: str | None = None, calls: Calls | None = None) -> None:
         self.shots, self.compile, self.tomo, self.priority = 1000, True, False, 2
         self.backend = backend or "simulator"
+        self.calls = calls
         self.runtime_job_id = ""
         self.submit_history: dict[str, list[str]] = {}
-        self._results: dict[str, Any] = {}
-        self._numbers = itertools.count(1)
+        self._sent: dict[str, tuple[dict[int, int], str]] = {}
 
     def config(
         self,
@@ -57,56 +66,96 @@ class SimulatedTask(quafu.Task):  # type: ignore[misc]
         tomo: bool = False,
         priority: int = 2,
     ) -> None:
-        """Set what `send` uses from now on. `compile`, `tomo` and `priority` change nothing here."""
-        if isinstance(shots, bool) or not isinstance(shots, int | np.integer) or shots < 1:
-            raise UserError(f"shots must be a whole number of at least 1, not {shots!r}")
-        self.backend = backend or self.backend
-        self.shots = int(shots)
+        """Set what `send` uses from now on; the backend stays as it is unless it is named.
+
+        Raises:
+            UserError: there is no such backend here, or `shots` is no whole number of at least 1.
+        """
+        shots = _checked_shots(shots)
+        if backend is not None:
+            self._ask("backend", backend=str(backend))
+            self.backend = str(backend)
+        self.shots = shots
         self.compile, self.tomo, self.priority = compile, tomo, priority
 
     def load_account(self) -> None:
-        """Do nothing: a simulation needs no account."""
+        """Do nothing: the runtime sends circuits on with its own account."""
 
     def get_backend_info(self) -> dict[str, Any]:
-        """Return what is known of the backend: that it is a simulation."""
-        return {"name": self.backend, "simulated": True, "qubits": MAX_QUBITS}
+        """Return what is known of the backend: its true name, qubits, gates, and whether it simulates."""
+        info: dict[str, Any] = self._ask("backend", backend=self.backend)
+        return info
 
-    def send(self, qc: Any, name: str = "", group: str = "", wait: bool = True) -> Any:  # noqa: ARG002
-        """Simulate `qc` and return its result, at once, whatever `wait` says.
+    def send(self, qc: Any, name: str = "", group: str = "", wait: bool = True) -> Any:
+        """Send a circuit; return its result, or at once what stands for it until `retrieve` tells more.
 
         Raises:
-            CircuitError: nothing is measured, too many qubits, or classical control.
+            CircuitError: nothing is measured, too many qubits, an invalid gate, classical control.
+            UserError: no such backend, or no shots.
+            ServerError: the backend failed.
         """
+        shots = _checked_shots(self.shots)
         _check_circuit(qc)
-        counts = self._sample(qc)
-        taskid = f"simulated-{next(self._numbers)}"
-        result = SimulatedResult(qc, counts, taskid=taskid, name=name)
-        self._results[taskid] = result
-        self.submit_history.setdefault(group, []).append(taskid)
-        return result
+        measures, qasm = dict(qc.measures), _qasm(qc)
+        told = self._ask(
+            "send",
+            circuit={"qasm": qasm, "qubits": qc.num, "shots": shots, "gates": _gates(qc)},
+            backend=self.backend,
+            name=str(name),
+            group=str(group),
+            wait=bool(wait),
+            compile=bool(self.compile),
+            priority=int(self.priority),
+        )
+        self._sent[told["id"]] = (measures, qasm)
+        self.submit_history.setdefault(group, []).append(told["id"])
+        return self._result(told, failing=wait)
 
     def retrieve(self, taskid: str) -> Any:
-        """Return the result of an earlier `send`. Raises UserError for an unknown id."""
-        if taskid not in self._results:
+        """Return how a circuit sent in this job stands. Raises UserError for an unknown id."""
+        if taskid not in self._sent:
             raise UserError(f"no task {taskid} was sent in this job")
-        return self._results[taskid]
+        return self._result(self._ask("retrieve", id=taskid), failing=False)
 
-    def _sample(self, qc: Any) -> Any:
-        # The simulator's own sampling aborts the process when the classical bits have gaps.
-        probabilities = np.asarray(quafu.simulate(qc).probabilities, dtype=float)
-        probabilities = probabilities / probabilities.sum()
-        drawn = np.random.multinomial(self.shots, probabilities)
-        width = len(qc.measures)
-        hit = np.flatnonzero(drawn)
-        return OrderedDict((format(int(i), f"0{width}b"), int(drawn[i])) for i in hit)
+    def _result(self, told: dict[str, Any], *, failing: bool) -> Any:
+        if failing and told["status"] == "Failed":
+            _refuse(told["error_kind"], told["error"])
+        return RuntimeResult(told, *self._sent[told["id"]])
+
+    def _ask(self, method: str, **fields: Any) -> Any:
+        if self.calls is None:
+            raise UserError("this task is not connected to a runtime")
+        try:
+            return self.calls.ask(method, **fields)
+        except CallRefused as refused:
+            _refuse(refused.kind, refused.detail)
+
+
+def _refuse(kind: str, detail: str) -> NoReturn:
+    raise _ERRORS.get(kind, ServerError)(detail) from None
+
+
+def _checked_shots(shots: Any) -> int:
+    if isinstance(shots, bool) or not isinstance(shots, int | np.integer) or shots < 1:
+        raise UserError(f"shots must be a whole number of at least 1, not {shots!r}")
+    return int(shots)
 
 
 def _check_circuit(qc: Any) -> None:
     if not isinstance(qc, quafu.QuantumCircuit):
         raise CircuitError(f"task.send() takes a QuantumCircuit, not {type(qc).__name__}")
-    if qc.num > MAX_QUBITS:
-        raise CircuitError(f"{qc.num} qubits are too many: the simulator takes {MAX_QUBITS}")
     if not qc.measures:
         raise CircuitError("the circuit measures no qubit: call measure() before task.send()")
     if not qc.executable_on_backend:
         raise CircuitError("the circuit has classical control, which task.send() cannot run")
+
+
+def _qasm(qc: Any) -> str:
+    try:
+        return str(qc.to_openqasm())
+    except Exception as exc:  # quafu raises whatever a gate without a name in OpenQASM leads to
+        raise CircuitError(f"the circuit cannot be written as OpenQASM: {exc}") from exc
+
+
+def _gates(qc: Any) -> list[str]:
+    return sorted({str(gate.name).lower() for gate in qc.gates})

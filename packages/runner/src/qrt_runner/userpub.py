@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from qrt_runner import frames
@@ -20,10 +21,12 @@ class PublishLimit(RuntimeError):
 class UserPub:
     """Publishes interim results to whoever listens to the job, and to the job's record."""
 
-    def __init__(self, channel: socket.socket, *, message_bytes: int) -> None:
+    def __init__(
+        self, channel: socket.socket, *, message_bytes: int, lock: AbstractContextManager[Any] | None = None
+    ) -> None:
         self._channel = channel
         self._message_bytes = message_bytes
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()  # of everything that is sent on the channel
         self._process = os.getpid()
         self._progress_at = -PROGRESS_SECONDS
 

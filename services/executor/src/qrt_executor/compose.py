@@ -13,10 +13,12 @@ from qrt_chassis.store import open_store
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import Isolation, LimitOverrides, Limits
 from qrt_executor import handlers
+from qrt_executor.adapters.backends.simulator import Simulator
 from qrt_executor.adapters.bundles import CachedBundles
 from qrt_executor.adapters.cgroups import find_cgroups
 from qrt_executor.adapters.environment import probe
 from qrt_executor.adapters.pool import Station, ZygotePool
+from qrt_executor.domain.backends import SIMULATOR
 from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.heartbeat import Heart
 from qrt_executor.settings import ExecutorSettings
@@ -54,6 +56,7 @@ async def compose(
             bundles=CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes),
             payloads=artifacts,
             clock=clock,
+            backends={SIMULATOR: Simulator(pool)},
         )
         stack.push_async_callback(executor.close)
         heart = Heart(executor, bus, interval=timedelta(seconds=settings.heartbeat_seconds))

@@ -1,9 +1,10 @@
 """What the executor's use cases need from the world."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from qrt_contracts.values import Artifact, Isolation, Limits, Payload
+from qrt_contracts.values import Artifact, BackendInfo, Isolation, Limits, Payload
 from qrt_executor.domain.verdict import Claim, Exit
 
 Stream = Literal["stdout", "stderr"]
@@ -48,6 +49,10 @@ class Memory:
     exceeded: bool
 
 
+class InvalidCall(Exception):
+    """A program has asked what no program of ours asks."""
+
+
 class Sink(Protocol):
     """Takes what a program writes and publishes, in the order it is read."""
 
@@ -62,6 +67,9 @@ class Sink(Protocol):
 
     async def room(self) -> None:
         """Return when more can be taken in; until then nothing is read, and the program waits."""
+
+    async def call(self, question: bytes) -> bytes:
+        """Answer a program's question; both are JSON. Raises InvalidCall."""
 
 
 class Sandbox(Protocol):
@@ -122,3 +130,53 @@ class Payloads(Protocol):
 
     async def unwrap(self, payload: Payload, *, limit: int) -> str:
         """Return the text of a payload. Raises TooLarge past `limit` bytes, NotFound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitOrder:
+    """One circuit for a backend."""
+
+    qasm: str
+    qubits: int
+    shots: int
+    gates: frozenset[str]
+    name: str = ""
+    compile: bool = True
+    priority: int = 2
+
+
+class CircuitRefused(Exception):
+    """A backend will not or cannot run a circuit; `kind` is `circuit`, `user` or `backend`."""
+
+    def __init__(self, kind: Literal["circuit", "user", "backend"], detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class Bench(Protocol):
+    """One attempt's place at a backend. Whoever opened it closes it."""
+
+    async def run(self, circuits: Sequence[CircuitOrder]) -> Sequence[Mapping[str, int] | CircuitRefused]:
+        """Run circuits; return the counts of each, or why there are none. Raises CircuitRefused for all."""
+
+    async def close(self) -> None:
+        """Cancel what still runs and free everything. Idempotent."""
+
+
+class Backend(Protocol):
+    """Where circuits run."""
+
+    @property
+    def info(self) -> BackendInfo:
+        """What it is now."""
+
+    @property
+    def batch(self) -> int:
+        """How many circuits it likes to take at once."""
+
+    def check(self, circuit: CircuitOrder) -> None:
+        """Return if it takes this circuit. Raises CircuitRefused."""
+
+    async def open(self, *, seed: int | None) -> Bench:
+        """Return a place for one attempt. Raises CircuitRefused."""

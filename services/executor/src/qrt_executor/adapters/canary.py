@@ -10,7 +10,7 @@ from typing import Any
 from qrt_contracts.values import Isolation, Limits
 from qrt_executor.adapters import processes
 from qrt_executor.adapters.jail import Jail
-from qrt_executor.ports import InterimKind, Order, Stream
+from qrt_executor.ports import InterimKind, InvalidCall, Order, Stream
 
 _SECONDS = 15.0
 
@@ -101,6 +101,9 @@ class _Ears:
 
     async def room(self) -> None:
         return
+
+    async def call(self, question: bytes) -> bytes:
+        raise InvalidCall(f"a question: {question[:100]!r}")
 
 
 async def prove(jail: Jail, *, home: Path, limits: Limits) -> None:

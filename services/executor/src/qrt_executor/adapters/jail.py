@@ -20,7 +20,16 @@ from qrt_executor.adapters.scratch import Scratch, make_scratch
 from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
 from qrt_executor.adapters.zygote import Ends, Zygote
 from qrt_executor.domain.verdict import Claim, Exit
-from qrt_executor.ports import Claims, InterimKind, Memory, Order, SandboxUnavailable, Sink, Stream
+from qrt_executor.ports import (
+    Claims,
+    InterimKind,
+    InvalidCall,
+    Memory,
+    Order,
+    SandboxUnavailable,
+    Sink,
+    Stream,
+)
 
 _READY_SECONDS = 10.0
 _READ_BYTES = 64 * 1024
@@ -101,7 +110,7 @@ class Jail:
         async with asyncio.TaskGroup() as group:
             for stream in self._streams:
                 group.create_task(self._pump(stream, sink))
-            frames = group.create_task(self._frames(sink))
+            frames = group.create_task(self._frames(sink, group))
         return frames.result()
 
     async def _pump(self, stream: Stream, sink: Sink) -> None:
@@ -110,15 +119,19 @@ class Jail:
             sink.log(stream, data)
             await sink.room()
 
-    async def _frames(self, sink: Sink) -> Claims:
+    async def _frames(self, sink: Sink, group: asyncio.TaskGroup) -> Claims:
         reader = FrameReader(self._caps)
         result: bytes | None = None
         error: Claim | None = None
+        calling: asyncio.Task[None] | None = None
         try:
             while data := await self._receive():
                 for kind, payload in reader.feed(data):
                     if kind is Frame.INTERIM:
                         self._interim(payload, sink)
+                    elif kind is Frame.CALL:
+                        _check_turn(calling)
+                        calling = group.create_task(self._answer(payload, sink))
                     elif kind is Frame.RESULT:
                         result = payload
                     else:
@@ -126,7 +139,19 @@ class Jail:
                 await sink.room()
         except ProtocolViolation as violation:
             sink.violation(str(violation))
+        finally:
+            if calling is not None:
+                calling.cancel()
         return Claims(result=result, error=error)
+
+    async def _answer(self, question: bytes, sink: Sink) -> None:
+        try:
+            reply = await sink.call(question)
+        except InvalidCall as exc:
+            sink.violation(str(exc))
+            return
+        with suppress(OSError):  # the program has gone without waiting for it
+            await asyncio.get_running_loop().sock_sendall(self._events, frame(Frame.REPLY, reply))
 
     async def _receive(self) -> bytes:
         try:
@@ -241,6 +266,11 @@ async def receive_ready(ends: Ends) -> int:
             ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
             return int(_CREDENTIALS.unpack(payload)[0])
     raise SandboxUnavailable("a parked sandbox ended before it was ready")
+
+
+def _check_turn(calling: asyncio.Task[None] | None) -> None:
+    if calling is not None and not calling.done():
+        raise ProtocolViolation("a question before the last one was answered")
 
 
 def _check_json(data: bytes) -> None:

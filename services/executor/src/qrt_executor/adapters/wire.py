@@ -14,6 +14,7 @@ from qrt_executor.domain.verdict import Claim
 
 _HEADER = struct.Struct("!BI")
 _ERROR_BYTES = 512 * 1024
+_CALL_BYTES = 16 << 20
 _SHOWN_CHARACTERS = 100_000
 
 
@@ -31,6 +32,8 @@ class Frame(IntEnum):
     INTERIM = 5
     RESULT = 6
     ERROR = 7
+    CALL = 8
+    REPLY = 9
 
 
 def frame(kind: Frame, payload: bytes) -> bytes:
@@ -58,12 +61,14 @@ class Caps:
                 return self.result_bytes
             case Frame.ERROR:
                 return _ERROR_BYTES
+            case Frame.CALL:
+                return _CALL_BYTES
             case _:
                 raise ProtocolViolation(f"a frame of type {kind}, which a program may not send")
 
 
 class FrameReader:
-    """Cuts what is read into frames, and checks their order: INTERIM*, then one RESULT or ERROR."""
+    """Cuts what is read into frames, and checks their order: (INTERIM | CALL)*, then RESULT or ERROR."""
 
     def __init__(self, caps: Caps) -> None:
         self._caps = caps

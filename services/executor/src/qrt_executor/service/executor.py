@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -21,6 +21,7 @@ from qrt_executor import metrics
 from qrt_executor.domain.limits import within
 from qrt_executor.domain.verdict import Stop, StopCause, Verdict, judge, refused
 from qrt_executor.ports import (
+    Backend,
     Bundles,
     BundleUnusable,
     Order,
@@ -30,6 +31,7 @@ from qrt_executor.ports import (
     SandboxUnavailable,
 )
 from qrt_executor.service.attempt import Attempt, Outcome
+from qrt_executor.service.circuits import Circuits
 from qrt_executor.service.outputs import Outputs, publish_for_ever
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,7 @@ class Executor:
         bundles: Bundles,
         payloads: Payloads,
         clock: Clock,
+        backends: Mapping[str, Backend] | None = None,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -88,6 +91,7 @@ class Executor:
         self._bundles = bundles
         self._payloads = payloads
         self._clock = clock
+        self._backends = backends or {}
         self._running: dict[Key, Attempt] = {}
         self._tasks = Tasks("attempts")
         self._idle = asyncio.Event()
@@ -163,9 +167,21 @@ class Executor:
             clock=self._clock,
             stop=attempt.stop,
         )
+        circuits = Circuits(
+            self._backends,
+            own=order.run.backend,
+            seed=order.run.seed,
+            record=outputs.circuit,
+            remark=outputs.remark,
+            clock=self._clock,
+        )
+        outputs.answer = circuits.answer
         async with asyncio.TaskGroup() as group:
             group.create_task(outputs.publish_all())
-            verdict, outcome = await self._outcome(order, attempt, outputs)
+            try:
+                verdict, outcome = await self._outcome(order, attempt, outputs)
+            finally:
+                await circuits.close()
             outputs.close()
         result = None if verdict.result is None else await self._wrapped(verdict.result)
         return self._report(

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Literal
 
@@ -14,10 +14,10 @@ from qrt_chassis.passing import is_passing
 from qrt_contracts.endings import Ending
 from qrt_contracts.events import JobOutput
 from qrt_contracts.message import Message
-from qrt_contracts.values import Encoding, Limits, Output, OutputKind
+from qrt_contracts.values import Circuit, Encoding, Limits, Output, OutputKind
 from qrt_executor.domain.logtext import LogBudget, LogText
 from qrt_executor.domain.verdict import Stop, StopCause
-from qrt_executor.ports import InterimKind, Stream
+from qrt_executor.ports import InterimKind, InvalidCall, Stream
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Outputs:
         bus: Bus,
         clock: Clock,
         stop: Callable[[Stop], None],
+        answer: Callable[[bytes], Awaitable[bytes]] | None = None,
     ) -> None:
         self._job_id = job_id
         self._attempt = attempt
@@ -52,6 +53,8 @@ class Outputs:
         self._bus = bus
         self._clock = clock
         self._stop = stop
+        self.answer = answer
+        """What answers the program's questions; None refuses them."""
         self._budget = LogBudget(limits.log_bytes)
         self._texts: dict[Stream, LogText] = {
             "stdout": LogText(self._budget),
@@ -97,6 +100,21 @@ class Outputs:
     async def room(self) -> None:
         """Return when more can be taken in."""
         await self._room.wait()
+
+    async def call(self, question: bytes) -> bytes:
+        """Answer a program's question. Raises InvalidCall."""
+        if self.answer is None:
+            raise InvalidCall("a question where none is answered")
+        return await self.answer(question)
+
+    def circuit(self, circuit: Circuit) -> None:
+        """Take in the record of a circuit that has ended."""
+        self._add(OutputKind.CIRCUIT, Encoding.JSON, circuit.model_dump_json())
+
+    def remark(self, text: str) -> None:
+        """Take in a line of the runtime's own, for the log."""
+        self._flush_lines()
+        self._add(OutputKind.LOG, Encoding.TEXT, text + "\n", stream="system")
 
     def close(self) -> None:
         """Take in what is left of the last lines; `publish_all` ends when everything is out."""

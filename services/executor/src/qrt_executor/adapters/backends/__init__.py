@@ -1,0 +1,1 @@
+"""Where circuits run: one module per kind of backend."""

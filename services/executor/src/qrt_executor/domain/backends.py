@@ -1,0 +1,29 @@
+"""Which backend a name means in a job. Pure."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+SIMULATOR = "simulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The backend that circuits go to, and what the job's log should say about it."""
+
+    name: str
+    warning: str | None = None
+
+
+def choose(wanted: str, *, own: str | None, available: Collection[str]) -> Chosen | None:
+    """Return the backend that `wanted` means, None if it means none.
+
+    A job whose own backend is the simulator runs everything on it, also what names a device that is
+    not here; a job that was meant for a device is not simulated behind its owner's back.
+    """
+    if wanted in available:
+        return Chosen(wanted)
+    if own not in (None, "", SIMULATOR) or SIMULATOR not in available:
+        return None
+    return Chosen(
+        SIMULATOR, f"there is no backend {wanted[:64]!r} here: its circuits run on {SIMULATOR!r} instead"
+    )

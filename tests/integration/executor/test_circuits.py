@@ -1,0 +1,186 @@
+"""Circuits that a program sends through `task`, run by the simulator in a real sandbox."""
+
+import json
+from typing import Any
+
+import pytest
+
+from qrt_contracts.values import OutputKind
+from tests.integration.executor.rig import Rig, Told, body
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.quafu, pytest.mark.asyncio(loop_scope="session")]
+
+BELL = (
+    "import quafu",
+    "def bell(n=2):",
+    "    q = quafu.QuantumCircuit(n)",
+    "    q.h(0)",
+    "    for i in range(n - 1):",
+    "        q.cnot(i, i + 1)",
+    "    q.measure(list(range(n)), cbits=list(range(n)))",
+    "    return q",
+)
+
+
+def caught(call: str) -> tuple[str, ...]:
+    """Return lines that return the class and text of what `call` raises."""
+    return (
+        *BELL,
+        "q = bell()",
+        "try:",
+        f"    {call}",
+        "except Exception as exc:",
+        "    return [type(exc).__name__, str(exc)]",
+    )
+
+
+async def ran(executor: Rig, *lines: str, **fields: Any) -> Told:
+    order = await executor.order(body(*lines))
+    run = order.run.model_copy(update=fields)
+    return await executor.end_of(await executor.send(order.model_copy(update={"run": run})), seconds=60)
+
+
+def circuits(told: Told) -> list[dict[str, Any]]:
+    return [json.loads(each.data) for each in told.outputs if each.kind is OutputKind.CIRCUIT]
+
+
+async def test_a_circuit_is_run_recorded_and_told(executor: Rig) -> None:
+    told = await ran(
+        executor,
+        *BELL,
+        "from quafu.results.results import ExecResult",
+        "assert isinstance(task, quafu.Task)",
+        "task.config(backend='simulator', shots=500, compile=True)",
+        "r = task.send(bell(), name='pair', group='g')",
+        "assert isinstance(r, ExecResult)",
+        "assert r.res == dict(r.counts)",
+        "assert r.transpiled_circuit.num == 2",
+        "total = sum(r.probabilities.values())",
+        "return [sorted(r.counts), sum(r.counts.values()), total, r.backend, r.task_status]",
+    )
+    assert json.loads(told.result) == [["00", "11"], 500, 1.0, "simulator", "Completed"]
+    (record,) = circuits(told)
+    shown = {key: record[key] for key in ("id", "name", "group", "backend", "qubits", "shots", "status")}
+    assert shown == {
+        "id": "1",
+        "name": "pair",
+        "group": "g",
+        "backend": "simulator",
+        "qubits": 2,
+        "shots": 500,
+        "status": "completed",
+    }
+    assert record["sent_at"] <= record["ended_at"]
+
+
+async def test_a_seed_fixes_what_is_sampled(executor: Rig) -> None:
+    lines = (*BELL, "return [dict(task.send(bell(3)).counts) for _ in range(3)]")
+    first, again = [json.loads((await ran(executor, *lines, seed=7)).result) for _ in range(2)]
+    other = json.loads((await ran(executor, *lines, seed=8)).result)
+    assert first == again
+    assert first != other
+    assert first[0] != first[1]
+
+
+async def test_a_circuit_sent_without_waiting_is_retrieved_later(executor: Rig) -> None:
+    told = await ran(
+        executor,
+        *BELL,
+        "import time",
+        "sent = [task.send(bell(), wait=False, group='g') for _ in range(5)]",
+        "assert task.get_history() == {'g': [s.taskid for s in sent]}",
+        "while len(done := task.retrieve_group('g', verbose=False)) < 5: time.sleep(0.01)",
+        "return [sum(each.counts.values()) for each in done] + [task.retrieve(sent[0].taskid).task_status]",
+    )
+    assert json.loads(told.result) == [1000] * 5 + ["Completed"]
+
+
+async def test_observables_are_measured_in_their_bases(executor: Rig) -> None:
+    told = await ran(
+        executor,
+        *BELL,
+        "task.config(shots=2000)",
+        "results, values = task.submit(bell(), [['XX', [0, 1]], ['ZZ', [0, 1]], ['Z', [0]]])",
+        "alone = task.run(bell())",
+        "return [values[0], values[1], bool(abs(values[2]) < 0.2), sum(alone.counts.values())]",
+        seed=1,
+    )
+    assert json.loads(told.result) == [1.0, 1.0, True, 2000]
+
+
+async def test_the_backend_is_told(executor: Rig) -> None:
+    told = await ran(executor, "info = task.get_backend_info()", "return [info['name'], info['qubits']]")
+    assert json.loads(told.result) == ["simulator", 24]
+
+
+async def test_the_name_of_a_device_that_is_not_here_is_simulated_with_a_warning(executor: Rig) -> None:
+    told = await ran(
+        executor,
+        *BELL,
+        "task.config(backend='ScQ-P10', shots=10)",
+        "return [task.send(bell()).backend for _ in range(2)]",
+    )
+    assert json.loads(told.result) == ["simulator"] * 2
+    assert told.stream("system").count("there is no backend 'ScQ-P10' here") == 1
+
+
+async def test_a_job_meant_for_a_device_that_is_not_here_is_told_so(executor: Rig) -> None:
+    told = await ran(executor, *caught("task.send(q)"), backend="ScQ-P10")
+    assert "there is no backend 'ScQ-P10' here; there is: simulator" in told.result
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        ("task.config(shots=0)", "UserError", "shots must be a whole number of at least 1, not 0"),
+        ("task.shots = 0; task.send(q)", "UserError", "shots must be a whole number"),
+        ("task.config(shots=10**7); task.send(q)", "UserError", "shots are too many"),
+        ("task.send(quafu.QuantumCircuit(2))", "CircuitError", "the circuit measures no qubit"),
+        ("q = bell(25); q.rx(0, 0.3); task.send(q)", "CircuitError", "25 qubits are too many"),
+        ("q = bell(300); task.send(q)", "CircuitError", "300 qubits are too many"),
+        ("task.send('circuit')", "CircuitError", "takes a QuantumCircuit, not str"),
+        ("task.retrieve('17')", "UserError", "no task 17 was sent in this job"),
+        ("q.gates[0].name = 'BOGUS'; task.send(q)", "CircuitError", "gate BOGUS"),
+    ],
+)
+async def test_errors_are_clear_and_can_be_caught(executor: Rig, call: str, kind: str, text: str) -> None:
+    told = await ran(executor, *caught(call))
+    raised, said = json.loads(told.result)
+    assert raised == kind
+    assert text in said
+
+
+async def test_a_large_circuit_of_clifford_gates_is_simulated_as_such(executor: Rig) -> None:
+    told = await ran(executor, *BELL, "return sorted(task.send(bell(32)).counts)")
+    assert json.loads(told.result) == ["0" * 32, "1" * 32]
+
+
+async def test_circuits_that_wait_are_cancelled_with_their_job(executor: Rig) -> None:
+    order = await executor.order(
+        body(
+            *BELL,
+            "q = bell(20)",
+            "for i in range(20):",
+            "    for j in range(200): q.rx(i, 0.1)",
+            "for _ in range(50): task.send(q, wait=False)",
+            "print('sent')",
+            "task.send(q)",
+        )
+    )
+    told = await executor.send(order)
+    await wait_until(lambda: "sent" in told.log, description="all circuits are sent", seconds=30)
+    await executor.cancel(order)
+    await executor.end_of(told)
+    assert told.end.end == "cancelled"
+    records = circuits(told)
+    assert len(records) >= 50
+    assert records[-1]["status"] == "cancelled"
+
+
+async def test_a_thousand_circuits_are_all_run(executor: Rig) -> None:
+    told = await ran(
+        executor, *BELL, "return sum(sum(task.send(bell()).counts.values()) for _ in range(1000))"
+    )
+    assert json.loads(told.result) == 1_000_000
+    assert len(circuits(told)) == 1000
