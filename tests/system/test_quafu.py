@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from qrt_contracts.ids import new_id
+from quafu_runtime import Account, InterimResult, RuntimeService
 from tests.support.quafu_client import QuafuClient, QuafuStream, Refused
 from tests.support.quafu_replay import SOURCE, replay
 from tests.support.waiting import wait_until
@@ -156,3 +157,35 @@ async def test_an_unknown_token_is_refused_in_the_dialects_own_way(
         client.close()
     assert refused.value.status == (201 if dialect == "enveloped" else 403)
     assert refused.value.text or dialect == "bare"
+
+
+async def test_circuits_are_listed_under_their_job(composition: Composition) -> None:
+    source = """
+import quafu
+def run(task, userpub, params):
+    task.config(backend="ScQ-P10", shots=100)
+    q = quafu.QuantumCircuit(2)
+    q.h(0)
+    q.cnot(0, 1)
+    q.measure([0, 1], cbits=[0, 1])
+    for i in range(3):
+        userpub.publish(dict(task.send(q, name=f"c{i}").counts))
+    return sum(task.send(q).counts.values())
+"""
+    account = Account(api_token=TOKEN, url=composition.url)
+
+    def ran() -> tuple[Any, list[Any], str, list[Any]]:
+        service = RuntimeService(account)
+        program = service.upload_program(source, metadata={"name": f"circuits-{new_id()}"})
+        job = service.run(program_id=program)
+        result = job.result(wait=True)
+        heard = [each for each in job.outputs() if isinstance(each, InterimResult)]
+        return result, job.circuits(), job.logs(), heard
+
+    result, circuits, log, heard = await threaded(ran)
+    assert result["result"] == "100"
+    assert [(each.id, each.name, each.backend, each.shots, each.status) for each in circuits] == [
+        (str(i + 1), name, "simulator", 100, "completed") for i, name in enumerate(("c0", "c1", "c2", ""))
+    ]
+    assert "there is no backend 'ScQ-P10' here" in log
+    assert len(heard) == 3

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qrt_contracts.api import JobProgram, JobView
+from qrt_contracts.values import Circuit
 from quafu_runtime import _calls, errors
 from quafu_runtime._account import Account
 from quafu_runtime._async_client import AsyncClient
@@ -130,6 +131,17 @@ class AsyncJob:
         if ended:
             self._record.logs = text
         return text
+
+    async def circuits(self) -> list[Circuit]:
+        """Return the circuits the job has sent to backends and that have ended, in that order."""
+        found: list[Circuit] = []
+        after = 0
+        while True:
+            page = await self._client.send(_calls.get_circuits(self.id, after=after))
+            found += page.circuits
+            if page.complete or page.last == after:
+                return found
+            after = page.last
 
     async def err_msg(self) -> str:
         """Return why the job failed, or a sentence with its status if it did not."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from qrt_contracts import codec
 from qrt_contracts.api import (
     AddVersionRequest,
+    CircuitList,
     CreateProgramRequest,
     JobList,
     JobView,
@@ -157,6 +158,12 @@ def get_logs(job_id: str) -> Call[str]:
     """Read all the text the newest attempt has printed so far."""
     request = Request(method="GET", path=f"/v1/jobs/{_id(job_id)}/logs")
     return Call(request, reads_text, errors.JobNotFound)
+
+
+def get_circuits(job_id: str, *, after: int = 0) -> Call[CircuitList]:
+    """Read one page of the circuits the newest attempt has sent, those that have ended."""
+    request = Request(method="GET", path=f"/v1/jobs/{_id(job_id)}/circuits", query={"after": str(after)})
+    return Call(request, reads(CircuitList), errors.JobNotFound)
 
 
 def cancel_job(job_id: str) -> Call[JobView]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qrt_contracts.api import JobProgram, JobView
+from qrt_contracts.values import Circuit
 from quafu_runtime import _calls, errors
 from quafu_runtime._account import Account
 from quafu_runtime._callbacks import listener
@@ -168,6 +169,17 @@ class Job:
             self._record.logs = text
         say(f"Job status: {self._record.status}")
         return text
+
+    def circuits(self) -> list[Circuit]:
+        """Return the circuits the job has sent to backends and that have ended, in that order."""
+        found: list[Circuit] = []
+        after = 0
+        while True:
+            page = self._client.send(_calls.get_circuits(self.id, after=after))
+            found += page.circuits
+            if page.complete or page.last == after:
+                return found
+            after = page.last
 
     def err_msg(self) -> str:
         """Return why the job failed, or a sentence with its status if it did not."""

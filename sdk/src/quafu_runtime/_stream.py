@@ -9,6 +9,7 @@ import json
 from pydantic import TypeAdapter, ValidationError
 
 from qrt_contracts.api import AttemptFrame, EndFrame, ErrorFrame, Frame, OutputsFrame
+from qrt_contracts.values import OutputKind
 from quafu_runtime import errors
 from quafu_runtime._outputs import JobOutput, typed
 from quafu_runtime._patience import STREAMING, Patience
@@ -111,6 +112,8 @@ class StreamState:
                     break
                 raise errors.StreamBroken(f"output {self.after + 1} was skipped")
             self.after = output.number
+            if output.kind is OutputKind.CIRCUIT:
+                continue  # `job.circuits()` tells of them
             fresh.append(typed(output, job_id=self.job_id, attempt=self.attempt))
         if fresh:
             self._progress()

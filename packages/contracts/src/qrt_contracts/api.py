@@ -13,6 +13,7 @@ from qrt_contracts.faults import Problem
 from qrt_contracts.jobs import Attempt, Job, QueuePlace
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
+    Circuit,
     Isolation,
     LimitOverrides,
     Limits,
@@ -229,6 +230,19 @@ class OutputsView(_View):
     attempt: int
     status: JobState
     outputs: tuple[Output, ...]
+    last: int
+    complete: bool
+
+
+class CircuitList(_View):
+    """`GET /v1/jobs/{id}/circuits?after=&limit=`: circuits of the newest attempt, in the order they ended.
+
+    Go on with `after=last`, and ask about the same job, until `complete`.
+    """
+
+    job_id: str
+    attempt: int
+    circuits: tuple[Circuit, ...]
     last: int
     complete: bool
 

@@ -8,7 +8,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from qrt_contracts.faults import RuntimeFault
-from qrt_gateway.handlers import accounts, events, jobs, many, outputs, problems, programs, results, stream
+from qrt_gateway.handlers import (
+    accounts,
+    circuits,
+    events,
+    jobs,
+    many,
+    outputs,
+    problems,
+    programs,
+    results,
+    stream,
+)
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.quafu import routes as quafu
@@ -23,6 +34,7 @@ def build(parts: Parts) -> ASGIApp:
             *jobs.routes(parts),
             *results.routes(parts),
             *outputs.routes(parts),
+            *circuits.routes(parts),
             *stream.routes(parts),
             *events.routes(parts),
             *many.routes(parts),
