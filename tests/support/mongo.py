@@ -30,6 +30,12 @@ class MongoServer:
         """Where clients connect."""
         return f"mongodb://127.0.0.1:{self.port}/?directConnection=true&retryWrites=false"
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._server is not None
+        return self._server.pid
+
     def start(self) -> None:
         """Start the server and block until it takes connections."""
         self.spawn()

@@ -39,6 +39,18 @@ class RabbitNode:
         """Where clients connect."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the node."""
+        assert self._server is not None
+        return self._server.pid
+
+    @property
+    def mapper_pid(self) -> int:
+        """The process id of its port mapper."""
+        assert self._mapper is not None
+        return self._mapper.pid
+
     def start(self) -> None:
         """Start the node and block until it takes connections."""
         self.spawn()

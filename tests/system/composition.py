@@ -43,7 +43,8 @@ class Process:
     async def stop(self, sent: signal.Signals = signal.SIGTERM, within: float = 30) -> int:
         assert self.process is not None
         if self.process.returncode is None:
-            self.process.send_signal(sent)
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(sent)
             try:
                 await asyncio.wait_for(self.process.wait(), within)
             except TimeoutError:
