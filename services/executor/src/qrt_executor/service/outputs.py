@@ -22,7 +22,9 @@ from qrt_executor.ports import InterimKind, InvalidCall, Stream
 log = logging.getLogger(__name__)
 
 PACK_SECONDS = 0.020
-"""How long a busy attempt's outputs may wait to be packed together."""
+"""How long a busy attempt's outputs may wait to be packed together, at most."""
+PACK_FIRST_SECONDS = 0.001
+"""How long they wait at first; it doubles while more has come before the last batch was out."""
 PACK_BYTES = 64 * 1024
 """A batch is full at this many bytes of data; one large interim result is a batch of its own."""
 IDLE_SECONDS = 0.050
@@ -165,14 +167,15 @@ class Outputs:
 
     async def publish_all(self) -> None:
         """Publish outputs until `close` was called and all of them are confirmed, in order."""
-        loop = asyncio.get_running_loop()
-        earliest = loop.time()
+        pack = 0.0
         while True:
+            busy = bool(self._pending)
+            pack = min(PACK_SECONDS, max(PACK_FIRST_SECONDS, 2 * pack)) if busy else 0.0
             await self._something()
             if not self._pending:
                 return
-            await self._pack(until=earliest)
-            earliest = loop.time() + PACK_SECONDS
+            if pack:
+                await self._pack(pack)
             batch = self._take_batch()
             await publish_for_ever(
                 self._bus,
@@ -190,12 +193,11 @@ class Outputs:
             except TimeoutError:
                 self._flush_lines()
 
-    async def _pack(self, *, until: float) -> None:
-        """While busy, let more come together: until a time, or until a batch is full."""
-        loop = asyncio.get_running_loop()
+    async def _pack(self, seconds: float) -> None:
+        """While busy, let more come together: for a while, or until a batch is full."""
         try:
-            async with asyncio.timeout_at(until):
-                while self._pending_bytes < PACK_BYTES and not self._closing and loop.time() < until:
+            async with asyncio.timeout(seconds):
+                while self._pending_bytes < PACK_BYTES and not self._closing:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
