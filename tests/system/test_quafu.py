@@ -13,6 +13,7 @@ from quafu_runtime import Account, InterimResult, RuntimeService
 from tests.support.quafu_client import QuafuClient, QuafuStream, Refused
 from tests.support.quafu_replay import SOURCE, replay
 from tests.support.waiting import wait_until
+from tests.system.client import Api
 from tests.system.composition import TOKEN, Composition
 
 pytestmark = [pytest.mark.quafu, pytest.mark.asyncio(loop_scope="session")]
@@ -189,3 +190,17 @@ def run(task, userpub, params):
     ]
     assert "there is no backend 'ScQ-P10' here" in log
     assert len(heard) == 3
+
+
+async def test_a_seed_given_with_the_job_fixes_its_samples(api: Api) -> None:
+    source = """
+import quafu
+def run(task, userpub, params):
+    q = quafu.QuantumCircuit(1)
+    q.h(0)
+    q.measure([0], cbits=[0])
+    return task.send(q).res
+"""
+    program = await api.upload(source)
+    results = [(await api.result(await api.submit(program, seed=seed)))["result"] for seed in (3, 3, 4)]
+    assert results[0] == results[1] != results[2]

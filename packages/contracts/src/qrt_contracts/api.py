@@ -123,6 +123,8 @@ class SubmitRequest(_Request):
     version: int | None = Field(default=None, ge=1)
     input: Any = None
     priority: int = Field(default=0, ge=-100, le=100)
+    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    """Fixes what the simulator samples for the job's circuits."""
 
     @model_validator(mode="after")
     def _names_one_program(self) -> Self:

@@ -50,7 +50,7 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     command = SubmitJob(
         caller=caller.name,
         job_id=new_id(),
-        run=resolved.run,
+        run=resolved.run.model_copy(update={"seed": wanted.seed}),
         input=payload,
         priority=wanted.priority,
         idempotency_key=key,
