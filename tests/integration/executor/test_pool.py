@@ -185,3 +185,18 @@ async def test_a_program_with_a_disk_size_of_its_own_gets_it(executor: Rig, leve
     source = body("import os", "return os.statvfs('/job').f_blocks * os.statvfs('/job').f_frsize")
     told = await executor.run(source, limits=Limits(disk_bytes=8 << 20))
     assert told.result == str(8 << 20)
+
+
+async def test_a_zygote_whose_closing_is_cut_short_leaves_no_zombie(
+    environment: ProgramEnvironment, scratch: Path
+) -> None:
+    async with running(environment, scratch, Isolation.PROCESS) as (pool, _):
+        await (await pool.take(Limits())).close()
+        zygote = pool._zygote
+        assert zygote is not None
+        closing = asyncio.ensure_future(zygote.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with suppress(asyncio.CancelledError):
+            await closing
+        assert zygote._process.returncode == -signal.SIGKILL

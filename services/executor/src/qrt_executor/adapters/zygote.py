@@ -130,18 +130,25 @@ class Zygote:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def close(self) -> None:
-        """End it: by closing its control socket, then by force. Its attempts end with it."""
+        """End it: by closing its control socket, then by force. Its attempts end with it. Idempotent."""
+        if self._closed:
+            return
         self._control.close()
         self.kill()
         try:
             async with asyncio.timeout(5):
                 await self.ended()
-            self._process.wait()
         except TimeoutError:
             log.error("zygote %d does not die", self._process.pid)  # noqa: TRY400
         finally:
             self._closed = True
             os.close(self._pidfd)
+            self._reap()
+
+    def _reap(self) -> None:
+        """Collect the killed process, also when the wait for its death was cancelled."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
 
 
 async def _greeting(control: socket.socket) -> None:
