@@ -10,6 +10,7 @@
 `AsyncRuntimeService` and `AsyncJob` are the same for asyncio. Errors are in `quafu_runtime.errors`.
 """
 
+from qrt_contracts.codec import Progress, QuafuResult
 from quafu_runtime import errors
 from quafu_runtime._account import Account
 from quafu_runtime._async_client import AsyncClient
@@ -18,12 +19,13 @@ from quafu_runtime._async_service import AsyncRuntimeService
 from quafu_runtime._client import Client
 from quafu_runtime._decoder import ResultDecoder
 from quafu_runtime._job import Job
+from quafu_runtime._many import JobChange, JobEnd, JobEvent, JobRefused
 from quafu_runtime._outputs import InterimResult, JobOutput, LogText
 from quafu_runtime._program import RuntimeProgram
 from quafu_runtime._service import RuntimeService
 from quafu_runtime._status import JOB_FINAL_STATES, JobStatus
-from quafu_runtime._stream_async import AsyncOutputStream
-from quafu_runtime._stream_sync import OutputStream
+from quafu_runtime._stream_async import AsyncJobsStream, AsyncOutputStream
+from quafu_runtime._stream_sync import JobsStream, OutputStream
 from quafu_runtime.errors import (
     JobCancelled,
     JobFailed,
@@ -40,19 +42,27 @@ __all__ = [
     "Account",
     "AsyncClient",
     "AsyncJob",
+    "AsyncJobsStream",
     "AsyncOutputStream",
     "AsyncRuntimeService",
     "Client",
     "InterimResult",
     "Job",
     "JobCancelled",
+    "JobChange",
+    "JobEnd",
+    "JobEvent",
     "JobFailed",
     "JobNotSucceeded",
     "JobOutput",
+    "JobRefused",
     "JobStatus",
     "JobTimeout",
+    "JobsStream",
     "LogText",
     "OutputStream",
+    "Progress",
+    "QuafuResult",
     "QuafuRuntimeError",
     "RequestRefused",
     "ResultDecoder",

@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal, overload
 
 from qrt_contracts.api import JobProgram, JobView
 from qrt_contracts.values import Circuit
@@ -14,12 +14,13 @@ from quafu_runtime._async_client import AsyncClient
 from quafu_runtime._callbacks import listener
 from quafu_runtime._decoder import ResultDecoder
 from quafu_runtime._job import CANCEL_SECONDS
-from quafu_runtime._outputs import InterimResult
+from quafu_runtime._outputs import InterimResult, LogText
 from quafu_runtime._record import JobRecord
 from quafu_runtime._status import JobStatus
 from quafu_runtime._stream import StreamState
 from quafu_runtime._stream_async import AsyncOutputStream
 from quafu_runtime._waiting import Waiting
+from quafu_runtime._watch import Show
 
 
 class AsyncJob:
@@ -84,6 +85,17 @@ class AsyncJob:
         """Return an asynchronous iterator of the job's outputs; see `Job.outputs`."""
         return AsyncOutputStream(self._client.account, StreamState(self.id, after=after, attempt=attempt))
 
+    async def watch(self) -> JobStatus:
+        """Print the log, interim results and progress as they come; see `Job.watch`."""
+        show = Show()
+        async with self.outputs() as outputs:
+            async for output in outputs:
+                show.output(output)
+        if outputs.end is not None:
+            show.end(outputs.end)
+            self._record.learn_end(outputs.end)
+        return self._record.status
+
     async def interim_results(
         self, callback: Callable[..., Any], decoder: type[ResultDecoder] | None = None
     ) -> None:
@@ -121,8 +133,26 @@ class AsyncJob:
         await self._ensure_known()
         return self._record.status
 
-    async def logs(self) -> str:
-        """Return all that the program has printed so far."""
+    @overload
+    async def logs(self, follow: Literal[False] = False) -> str: ...
+
+    @overload
+    async def logs(self, follow: Literal[True]) -> AsyncIterator[str]: ...
+
+    async def logs(self, follow: bool = False) -> str | AsyncIterator[str]:
+        """Return all that the program has printed so far.
+
+        With `follow`, return an iterator of the text as it is printed, to the job's end.
+        """
+        return self._followed() if follow else await self._logs()
+
+    async def _followed(self) -> AsyncIterator[str]:
+        async with self.outputs() as outputs:
+            async for output in outputs:
+                if isinstance(output, LogText):
+                    yield output.text
+
+    async def _logs(self) -> str:
         if self._record.logs is not None:
             return self._record.logs
         await self._ensure_known()

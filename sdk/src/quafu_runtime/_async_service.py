@@ -20,8 +20,10 @@ from quafu_runtime._catalogue import (
     upload_fields,
     warn_of_empty_update,
 )
+from quafu_runtime._many import ManyState
 from quafu_runtime._program import RuntimeProgram, program_fields, read_source
 from quafu_runtime._status import JobStatus, state_of
+from quafu_runtime._stream_async import AsyncJobsStream
 from quafu_runtime.errors import InvalidRequest
 
 
@@ -133,6 +135,11 @@ class AsyncRuntimeService:
         return await self._with_source(await self._by_name(name))
 
     # --- jobs ---------------------------------------------------------------------------------
+
+    def stream(self, *job_ids: str, all_jobs: bool = False, outputs: bool = False) -> AsyncJobsStream:
+        """Return an asynchronous iterator of what happens to many jobs; see `RuntimeService.stream`."""
+        state = ManyState(job_ids, all_jobs=all_jobs, outputs=outputs)
+        return AsyncJobsStream(self._client.account, state)
 
     async def run(
         self,

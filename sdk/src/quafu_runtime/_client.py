@@ -3,7 +3,7 @@
 import ipaddress
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -40,7 +40,7 @@ def headers_of(account: Account) -> dict[str, str]:
     return {"Authorization": f"Bearer {account.get_token()}", "User-Agent": "quafu-runtime"}
 
 
-def stream_url(account: Account, path: str, query: dict[str, str]) -> str:
+def stream_url(account: Account, path: str, query: Mapping[str, str]) -> str:
     """Return the address of a WebSocket."""
     return f"{account.get_url_ws()}{path}?{urlencode(query)}"
 

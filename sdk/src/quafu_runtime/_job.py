@@ -1,8 +1,8 @@
 """A job, blocking."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, overload
 
 from qrt_contracts.api import JobProgram, JobView
 from qrt_contracts.values import Circuit
@@ -12,12 +12,14 @@ from quafu_runtime._callbacks import listener
 from quafu_runtime._client import Client
 from quafu_runtime._decoder import ResultDecoder
 from quafu_runtime._interim import InterimStreaming
+from quafu_runtime._outputs import LogText
 from quafu_runtime._record import JobRecord
 from quafu_runtime._said import CANCEL_FAILED, FINISHED, say
 from quafu_runtime._status import JobStatus
 from quafu_runtime._stream import StreamState
 from quafu_runtime._stream_sync import OutputStream
 from quafu_runtime._waiting import Waiting
+from quafu_runtime._watch import Show
 
 CANCEL_SECONDS = 30.0
 """How long `cancel` waits for the program's death: well over the grace a program is given."""
@@ -108,6 +110,21 @@ class Job:
         """
         return OutputStream(self._client.account, StreamState(self.id, after=after, attempt=attempt))
 
+    def watch(self) -> JobStatus:
+        """Print the log, interim results and progress as they come, and return the status at the end.
+
+        Raises:
+            StreamBroken: the stream could not be resumed for a minute.
+        """
+        show = Show()
+        with self.outputs() as outputs:
+            for output in outputs:
+                show.output(output)
+        if outputs.end is not None:
+            show.end(outputs.end)
+            self._record.learn_end(outputs.end)
+        return self._record.status
+
     def interim_results(
         self,
         callback: Callable[..., Any] | None = None,
@@ -157,8 +174,26 @@ class Job:
             say(f"Job status: {self._record.status}")
         return self._record.status
 
-    def logs(self) -> str:
-        """Print the job's status and return all that the program has printed so far."""
+    @overload
+    def logs(self, follow: Literal[False] = False) -> str: ...
+
+    @overload
+    def logs(self, follow: Literal[True]) -> Iterator[str]: ...
+
+    def logs(self, follow: bool = False) -> str | Iterator[str]:
+        """Print the job's status and return all that the program has printed so far.
+
+        With `follow`, print nothing and return an iterator of the text as it is printed, to the job's end.
+        """
+        return self._followed() if follow else self._logs()
+
+    def _followed(self) -> Iterator[str]:
+        with self.outputs() as outputs:
+            for output in outputs:
+                if isinstance(output, LogText):
+                    yield output.text
+
+    def _logs(self) -> str:
         if not self._record.final:
             self.refresh()
         ended = self._record.final  # before the logs are read: only then are they all there

@@ -20,9 +20,11 @@ from quafu_runtime._catalogue import (
 )
 from quafu_runtime._client import Client
 from quafu_runtime._job import Job
+from quafu_runtime._many import ManyState
 from quafu_runtime._program import RuntimeProgram, listed, program_fields, read_source
 from quafu_runtime._said import NO_PROGRAMS, SKIP_OUT_OF_RANGE, say
 from quafu_runtime._status import JobStatus, state_of
+from quafu_runtime._stream_sync import JobsStream
 from quafu_runtime.errors import InvalidRequest
 
 
@@ -173,6 +175,22 @@ class RuntimeService:
         return self._with_source(self._by_name(name))
 
     # --- jobs ---------------------------------------------------------------------------------
+
+    def stream(self, *job_ids: str, all_jobs: bool = False, outputs: bool = False) -> JobsStream:
+        """Return an iterator of what happens to many jobs, over one connection.
+
+        It brings `InterimResult`, `LogText`, `JobChange`, `JobEnd` and `JobRefused`, each with its `job_id`.
+
+        Args:
+            job_ids: jobs to follow from their beginning; `follow` and `leave` change them later.
+            all_jobs: also tell the changes of status of all your jobs, without an end.
+            outputs: with `all_jobs`, also the outputs of those that run.
+
+        Raises (while iterating):
+            StreamBroken: the stream could not be resumed for a minute.
+        """
+        state = ManyState(job_ids, all_jobs=all_jobs, outputs=outputs)
+        return JobsStream(self._client.account, state)
 
     def run(
         self,
