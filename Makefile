@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu attacks check format bench bench-executor lock clean
+.PHONY: run demo test test-quafu attacks check format bench bench-live bench-executor lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -39,6 +39,10 @@ format: .venv/ready-dev
 bench: .venv/ready-dev  ## Latency and throughput of the four services; last line is JSON
 	@scripts/system-packages rabbitmq-server
 	@$(BIN)/python -m benchmarks.jobs $(ARGS)
+
+bench-live: .venv/ready-dev  ## Live outputs beside a bare fan-out; last line is JSON
+	@scripts/system-packages rabbitmq-server bwrap
+	@$(BIN)/python -m benchmarks.live $(ARGS)
 
 bench-executor: .venv/ready-dev .venv/bench/ready  ## What starting a job costs, beside a floor and peers; last line is JSON
 	@scripts/system-packages rabbitmq-server bwrap

@@ -1,0 +1,169 @@
+"""Live outputs: publish -> client, and deliveries per second, beside a fan-out without anything else.
+
+    make bench-live
+
+Latency: a program publishes 50 values a second; 1, 100 and 1,000 WebSocket listeners on one gateway. The
+time is from before `userpub.publish` in the sandbox to the client's socket; the bare publisher's is from
+before its publish to the same client. Throughput: 100 listeners, a program that publishes in a tight loop,
+until every listener has every value. All clients are in a process of their own. The last line is one
+JSON object.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.bare_fanout import PATH
+from tests.support.mongo import MongoServer
+from tests.support.processes import free_port
+from tests.support.rabbit import RabbitNode
+from tests.support.waiting import wait_until
+from tests.system.client import Api
+from tests.system.composition import ROOT, TOKEN, four_services
+
+LISTENERS = (1, 100, 1000)
+RATE = 50
+SECONDS = 10
+MANY = 100
+VALUES = 20_000
+BARE_VALUES = 4_000
+DELAY = 6.0
+"""Until the tight loop begins: its listeners are connected by then."""
+
+PROGRAM = """
+import time
+
+
+def run(task, userpub, params):
+    time.sleep(params["delay"])
+    for _ in range(params["count"]):
+        userpub.publish({"t": time.time_ns()})
+        if params["pause"]:
+            time.sleep(params["pause"])
+"""
+
+
+@asynccontextmanager
+async def running(*argv: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a Python module of this package as a process."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *argv, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def listen(mode: str, url: str, **options: object) -> dict[str, Any]:
+    """Return what a process full of listeners has measured."""
+    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    async with running("benchmarks.listeners", mode, url, *given) as process:
+        assert process.stdout is not None
+        lines = (await process.stdout.read()).decode().splitlines()
+        if len(lines) != 2:
+            raise SystemExit(f"the listeners failed: {lines}")
+        found: dict[str, Any] = json.loads(lines[1])
+        return found
+
+
+async def bare(rabbit: str) -> dict[str, Any]:
+    """Measure the bare fan-out."""
+    port = free_port()
+    url, figures = f"ws://127.0.0.1:{port}{PATH}", {}
+    module, node = "benchmarks.bare_fanout", ("--rabbit", rabbit)
+    async with running(module, "serve", *node, "--port", str(port)):
+        await wait_until(lambda: _open(port), description="the bare server is up")
+        for listeners in LISTENERS:
+            async with running(module, "publish", *node, "--rate", str(RATE), "--count", "1000000"):
+                figures[str(listeners)] = await listen("latency", url, listeners=listeners, seconds=SECONDS)
+        delayed = ("--rate", "0", "--count", str(BARE_VALUES), "--delay", str(DELAY))
+        async with running(module, "publish", *node, *delayed):
+            figures["throughput"] = await listen("count", url, listeners=MANY, expected=BARE_VALUES)
+    return figures
+
+
+def _open(port: int) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.get(f"http://127.0.0.1:{port}/")
+        return True
+    return False
+
+
+async def whole(url: str) -> dict[str, Any]:
+    """Measure the runtime."""
+    figures: dict[str, Any] = {}
+    async with httpx.AsyncClient(
+        base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=90
+    ) as client:
+        api = Api(client)
+        program = await api.upload(PROGRAM)
+        for listeners in LISTENERS:
+            job = await api.submit(program, {"delay": 0, "count": 1_000_000, "pause": 1 / RATE})
+            await api.until_running(job)
+            figures[str(listeners)] = await listen(
+                "latency", _stream(url, job), token=TOKEN, listeners=listeners, seconds=SECONDS
+            )
+            await client.post(f"/v1/jobs/{job['id']}/cancel")
+            await api.result(job)
+        job = await api.submit(program, {"delay": DELAY, "count": VALUES, "pause": 0})
+        figures["throughput"] = await listen(
+            "count", _stream(url, job), token=TOKEN, listeners=MANY, expected=VALUES
+        )
+        await api.result(job)
+    return figures
+
+
+def _stream(url: str, job: dict[str, Any]) -> str:
+    return f"ws{url.removeprefix('http')}/v1/jobs/{job['id']}/stream"
+
+
+async def main() -> None:
+    """Start everything, measure, print."""
+    with tempfile.TemporaryDirectory(prefix="qrt-bench-") as directory:
+        path = Path(directory)
+        (path / "rabbit").mkdir()
+        rabbit, mongo = RabbitNode(path / "rabbit"), MongoServer(path / "mongo")
+        try:
+            rabbit.start()
+            without = await bare(rabbit.url)
+            mongo.start()
+            async with four_services(path, rabbit.url, mongo.url) as services:
+                ours = await whole(services.url)
+        finally:
+            rabbit.remove()
+            mongo.remove()
+    report(ours, without)
+
+
+def report(ours: dict[str, Any], without: dict[str, Any]) -> None:
+    """Print a table for people and a line for programs."""
+    print(f"{'listeners':>10}{'p50 ms':>10}{'p95 ms':>10}{'bare p50':>10}{'bare p95':>10}")
+    figures: dict[str, Any] = {}
+    for count in map(str, LISTENERS):
+        each, other = ours[count], without[count]
+        figures[count] = {
+            "p50_ms": each["p50_ms"],
+            "p95_ms": each["p95_ms"],
+            "bare_p50_ms": other["p50_ms"],
+            "bare_p95_ms": other["p95_ms"],
+        }
+        print(f"{count:>10}" + "".join(f"{value:>10}" for value in figures[count].values()))
+    figures["delivered_per_s"] = ours["throughput"]["per_s"]
+    figures["bare_delivered_per_s"] = without["throughput"]["per_s"]
+    print(f"deliveries/s to {MANY}: {figures['delivered_per_s']}, bare {figures['bare_delivered_per_s']}")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
