@@ -19,7 +19,17 @@ async def test_a_result_is_reported_with_what_the_attempt_used(executor: Rig) ->
     assert told.end.usage.exit_code == 0
     assert (told.end.usage.cpu_seconds or 0) > 0
     assert (told.end.usage.peak_memory_bytes or 0) > 1 << 20
+    assert told.end.usage.memory_by in ("cgroup", "watchdog")
     assert told.end.isolation is executor.beat.isolation
+    assert not told.end.partial
+
+
+async def test_what_a_limit_ends_keeps_what_there_was_as_partial(executor: Rig) -> None:
+    told = await executor.run(
+        body(BEFORE, "userpub.publish('half')", "while True: pass"), limits=Limits(wall_seconds=1)
+    )
+    assert (told.code, told.end.partial) == ("TimeLimitExceeded", True)
+    assert (told.log, told.interim) == ("before\n", ["half"])
 
 
 # ruff: noqa: E501

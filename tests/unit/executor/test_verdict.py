@@ -83,3 +83,14 @@ def test_an_end_that_nobody_can_explain_gives_the_job_back() -> None:
     assert verdict.end == "refused"
     assert verdict.problem is not None
     assert verdict.problem.retryable
+
+
+def test_a_limit_leaves_a_partial_record_and_says_that_it_is_kept() -> None:
+    stop = Stop(cause=StopCause.LIMIT, ending=Ending.TIME_LIMIT, detail="it ran for too long")
+    verdict = judge(Evidence(stop=stop))
+    assert verdict.partial
+    assert verdict.problem is not None
+    assert verdict.problem.detail.endswith("what it had produced until then is kept")
+    assert judge(Evidence(exit=Exit(signal=signal.SIGXCPU))).partial
+    assert not judge(Evidence(claim=CLAIM, exit=Exit(exit_code=1))).partial
+    assert not judge(Evidence(result="1", exit=CLEAN)).partial

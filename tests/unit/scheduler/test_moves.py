@@ -7,7 +7,7 @@ import pytest
 
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.states import MOVES, TERMINAL, JobState
-from qrt_contracts.values import Usage
+from qrt_contracts.values import OutputFile, SkippedFile, Usage
 from qrt_scheduler.domain import moves
 from tests.unit.scheduler.factories import LATER, NOW, finished, queued
 
@@ -157,3 +157,14 @@ def test_many_refusals_do_not_make_a_lost_attempt_forgotten() -> None:
         job = moves.finish(started, finished(started, "refused"), now=LATER)
     assert len(job.attempts) <= moves.REMEMBERED_ATTEMPTS
     assert moves.lose(running(job), reason="silent", now=LATER).status is JobState.FAILED
+
+
+def test_what_an_attempt_left_in_files_is_the_jobs() -> None:
+    job = running()
+    file = OutputFile(name="a.txt", size=1, sha256="0" * 64)
+    skipped = SkippedFile(name="pipe", reason="neither a file nor a directory")
+    event = finished(job, "failed").model_copy(
+        update={"files": (file,), "skipped_files": (skipped,), "partial": True}
+    )
+    ended = moves.finish(job, event, now=LATER)
+    assert (ended.files, ended.skipped_files, ended.partial) == ((file,), (skipped,), True)

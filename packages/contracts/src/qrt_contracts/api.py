@@ -18,8 +18,10 @@ from qrt_contracts.values import (
     LimitOverrides,
     Limits,
     Output,
+    OutputFile,
     ProgramKind,
     Quota,
+    SkippedFile,
     Usage,
     Version,
     Visibility,
@@ -163,6 +165,12 @@ class JobView(_View):
     """Where the job stands while it is QUEUED; only `GET /v1/jobs/{id}` tells."""
     isolation: Isolation | None
     usage: Usage | None
+    partial: bool = False
+    """A limit ended the job: its logs, interim results and files are what there was until then."""
+    files: tuple[OutputFile, ...] = ()
+    """What it left in its output directory; their contents are at `/v1/jobs/{id}/files/{name}`."""
+    skipped_files: tuple[SkippedFile, ...] = ()
+    """What was left there besides and not kept, with the reasons."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -192,6 +200,9 @@ class JobView(_View):
             queue=place,
             isolation=newest.isolation if newest else None,
             usage=newest.usage if newest else None,
+            partial=job.partial,
+            files=job.files,
+            skipped_files=job.skipped_files,
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,

@@ -20,7 +20,7 @@ from typing_extensions import override
 from qrt_contracts.faults import Problem
 from qrt_contracts.message import Exchange, Message, Value
 from qrt_contracts.states import JobState
-from qrt_contracts.values import Isolation, Output, Payload, RunSpec, Usage
+from qrt_contracts.values import Isolation, Output, OutputFile, Payload, RunSpec, SkippedFile, Usage
 
 
 class Event(Message):
@@ -75,6 +75,11 @@ class AttemptFinished(Event):
     ended_at: datetime
     isolation: Isolation | None = None
     usage: Usage | None = None
+    partial: bool = False
+    """A limit ended it: its logs, interim results and files are what it had produced until then."""
+    files: tuple[OutputFile, ...] = ()
+    """What it left in its output directory, sorted by name."""
+    skipped_files: tuple[SkippedFile, ...] = ()
 
     @override
     def routing_key(self) -> str:

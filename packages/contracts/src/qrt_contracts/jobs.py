@@ -8,7 +8,7 @@ from pydantic import Field
 from qrt_contracts.faults import Problem
 from qrt_contracts.message import Value
 from qrt_contracts.states import JobState
-from qrt_contracts.values import Isolation, Payload, RunSpec, Usage
+from qrt_contracts.values import Isolation, OutputFile, Payload, RunSpec, SkippedFile, Usage
 
 
 class AttemptEnd(StrEnum):
@@ -67,6 +67,11 @@ class Job(Value):
     """What the program returned; only for SUCCEEDED."""
     last_output: int = 0
     """Number of the last output of the newest attempt, once the job has ended."""
+    partial: bool = False
+    """A limit ended the job: its logs, interim results and files are what there was until then."""
+    files: tuple[OutputFile, ...] = ()
+    """What the attempt that ended the job left in its output directory."""
+    skipped_files: tuple[SkippedFile, ...] = ()
     priority: int = 0
     revision: int = 0
     """Counts stored changes: with status and attempt, what a writer must have seen to write."""

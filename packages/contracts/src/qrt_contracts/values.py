@@ -228,6 +228,26 @@ class Usage(Value):
     peak_memory_bytes: int | None = None
     exit_code: int | None = None
     signal: int | None = None
+    memory_by: Literal["cgroup", "watchdog"] | None = None
+    """What held the memory limit: the kernel's control group, or the executor's repeated look."""
+
+
+class OutputFile(Value):
+    """A file that a program left in its output directory; the content is the artifact of that digest."""
+
+    name: str
+    """Path below the output directory, its parts separated by `/`."""
+    size: int = Field(ge=0)
+    """Bytes."""
+    sha256: Sha256
+
+
+class SkippedFile(Value):
+    """Something in the output directory that was not kept, and why."""
+
+    name: str
+    """As far as it can be shown: what is not text in it is escaped."""
+    reason: str
 
 
 class Isolation(StrEnum):

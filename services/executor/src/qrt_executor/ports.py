@@ -9,6 +9,7 @@ from qrt_executor.domain.verdict import Claim, Exit
 
 Stream = Literal["stdout", "stderr"]
 InterimKind = Literal["bytes", "text", "json"]
+MemoryBy = Literal["cgroup", "watchdog"]
 
 
 class SandboxUnavailable(Exception):
@@ -92,6 +93,10 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
+
+    @property
+    def memory_by(self) -> MemoryBy:
+        """What holds its memory limit."""
 
     def memory(self) -> Memory:
         """Return how the attempt stands with its memory."""

@@ -25,6 +25,7 @@ from qrt_executor.ports import (
     InterimKind,
     InvalidCall,
     Memory,
+    MemoryBy,
     Order,
     SandboxUnavailable,
     Sink,
@@ -214,6 +215,11 @@ class Jail:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
+
+    @property
+    def memory_by(self) -> MemoryBy:
+        """What holds its memory limit."""
+        return "watchdog" if self._cgroup is None else "cgroup"
 
     def memory(self) -> Memory:
         """Return how the attempt stands with its memory: the kernel's word, or a look at its processes."""

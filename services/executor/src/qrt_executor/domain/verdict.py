@@ -26,6 +26,9 @@ CLAIMABLE = frozenset(
 )
 """What a program may say of its own end. A lie harms nothing but its own job's record."""
 
+LIMITS = frozenset({Ending.TIME_LIMIT, Ending.CPU_LIMIT, Ending.MEMORY_LIMIT, Ending.OUTPUT_LIMIT})
+"""Endings by a limit: what the attempt has produced until then is kept, as a part of what was to come."""
+
 End = Literal["succeeded", "failed", "cancelled", "refused"]
 
 
@@ -88,6 +91,11 @@ class Verdict:
     result: str | None = None
     problem: Problem | None = None
 
+    @property
+    def partial(self) -> bool:
+        """A limit ended the attempt: what it has produced is a part of what was to come."""
+        return self.problem is not None and self.problem.code in LIMITS
+
 
 def judge(evidence: Evidence) -> Verdict:
     """Return how an attempt ended."""
@@ -142,4 +150,6 @@ def _by_signal(number: int) -> tuple[Ending, str]:
 
 
 def _failed(ending: Ending, detail: str, traceback: str | None = None) -> Verdict:
+    if ending in LIMITS:
+        detail += "; what it had produced until then is kept"
     return Verdict(end="failed", problem=ended(ending, detail, traceback=traceback))

@@ -10,7 +10,7 @@ import orjson
 
 from qrt_contracts.endings import Ending
 from qrt_executor.domain.verdict import Claim, Evidence, Exit, Stop, StopCause
-from qrt_executor.ports import Claims, Order, Sandbox, Sandboxes, SandboxStuck
+from qrt_executor.ports import Claims, MemoryBy, Order, Sandbox, Sandboxes, SandboxStuck
 from qrt_executor.service.outputs import Outputs
 
 _WATCH_SECONDS = 0.050
@@ -26,6 +26,7 @@ class Outcome:
     evidence: Evidence
     wall_seconds: float
     peak_memory_bytes: int | None
+    memory_by: MemoryBy
 
 
 class Attempt:
@@ -75,7 +76,12 @@ class Attempt:
             watch.cancel()
             await asyncio.gather(talk, watch, return_exceptions=True)
         evidence = await self._evidence(claims, exit_)
-        return Outcome(evidence=evidence, wall_seconds=wall, peak_memory_bytes=self._peak or None)
+        return Outcome(
+            evidence=evidence,
+            wall_seconds=wall,
+            peak_memory_bytes=self._peak or None,
+            memory_by=sandbox.memory_by,
+        )
 
     async def _until_dead(self, sandbox: Sandbox, order: Order, sandboxes: Sandboxes) -> Exit | None:
         dead = asyncio.ensure_future(sandbox.ended())

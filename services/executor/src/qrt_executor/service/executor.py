@@ -246,6 +246,7 @@ class Executor:
             end=verdict.end,
             result=result,
             problem=verdict.problem,
+            partial=verdict.partial,
             last_output=last_output,
             started_at=started,
             ended_at=self._clock(),
@@ -316,4 +317,5 @@ def _usage(outcome: Outcome) -> Usage:
         peak_memory_bytes=max((peak for peak in peaks if peak is not None), default=None),
         exit_code=None if exit_ is None else exit_.exit_code,
         signal=None if exit_ is None else exit_.signal,
+        memory_by=outcome.memory_by,
     )
