@@ -69,12 +69,12 @@ class MemoryArtifacts:
         self.blobs[digest] = data
         return Artifact(sha256=digest, size=len(data))
 
-    async def read(self, sha256: str) -> AsyncIterator[bytes]:
+    async def read(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         if sha256 not in self.blobs:
             raise NotFound(f"there is no artifact {sha256}")
-        data = self.blobs[sha256]
-        for start in range(0, len(data), 100):
-            yield data[start : start + 100]
+        data = self.blobs[sha256][start:end]
+        for at in range(0, len(data), 100):
+            yield data[at : at + 100]
 
     async def wrap(self, text: str) -> Payload:
         if len(text) <= self._inline:

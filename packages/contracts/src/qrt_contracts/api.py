@@ -209,6 +209,14 @@ class JobView(_View):
         )
 
 
+class FileList(_View):
+    """`GET /v1/jobs/{id}/files`: what the job left in its output directory, once it has ended."""
+
+    job_id: str
+    files: tuple[OutputFile, ...]
+    skipped_files: tuple[SkippedFile, ...]
+
+
 class JobList(_View):
     """`GET /v1/jobs`, newest first. `next_cursor` is null on the last page."""
 

@@ -4,6 +4,7 @@ The executor's half is `qrt_executor.adapters.wire`; the two share no code on pu
 ours may be importable by a program), and a test holds their numbers together.
 """
 
+import os
 import socket
 import struct
 from enum import IntEnum
@@ -44,6 +45,17 @@ def send(channel: socket.socket, frame: Frame, *parts: bytes) -> None:
     channel.sendall(header)
     for part in parts:
         channel.sendall(part)
+
+
+def send_ready(channel: socket.socket, *, directory: str | None) -> None:
+    """Send READY, and with it a descriptor of `directory`, where the program will leave its files."""
+    header = HEADER.pack(Frame.READY, 0)
+    if directory is None:
+        channel.sendall(header)
+        return
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    socket.send_fds(channel, [header], [fd])
+    os.close(fd)
 
 
 def receive(channel: socket.socket) -> tuple[int, bytes]:

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import NoReturn
 
-from qrt_runner import ends, frames, limits, program, system
+from qrt_runner import ends, frames, limits, namespaces, program, system
 from qrt_runner.ends import Ends
 
 
@@ -26,7 +26,7 @@ def run_init(own: Ends, *, jailed: bool, task_class: type | None, confine: Calla
     channel = socket.socket(fileno=ends.EVENTS)
     _take_orders(jailed)
     ends.redirect_streams()
-    frames.send(channel, frames.Frame.READY)
+    frames.send_ready(channel, directory=namespaces.OUTPUT if jailed else None)
     parent = os.getpid()
     user = os.fork()
     if user == 0:

@@ -1,10 +1,10 @@
 """What the executor's use cases need from the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from qrt_contracts.values import Artifact, BackendInfo, Isolation, Limits, Payload
+from qrt_contracts.values import Artifact, BackendInfo, Isolation, Limits, Payload, SkippedFile
 from qrt_executor.domain.verdict import Claim, Exit
 
 Stream = Literal["stdout", "stderr"]
@@ -54,6 +54,36 @@ class InvalidCall(Exception):
     """A program has asked what no program of ours asks."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileBudget:
+    """What is kept of an output directory."""
+
+    bytes: int
+    """All files together."""
+    file_bytes: int
+    files: int = 1000
+    entries: int = 20_000
+    """Names that are looked at."""
+    depth: int = 16
+    """Directories within each other, the output directory included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftFile:
+    """A file that a program has left, by its checked path below the output directory."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """What is in an output directory once every process of the attempt is dead."""
+
+    files: tuple[LeftFile, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+
+
 class Sink(Protocol):
     """Takes what a program writes and publishes, in the order it is read."""
 
@@ -90,6 +120,12 @@ class Sandbox(Protocol):
 
     def kill(self) -> None:
         """Kill all processes of the attempt."""
+
+    async def leftovers(self, budget: FileBudget) -> Leftovers:
+        """Return what is in the output directory. Only once `ended` has returned."""
+
+    def content(self, file: LeftFile) -> AsyncIterator[bytes]:
+        """Read one of them; it yields no more than the file's size. Raises OSError."""
 
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
@@ -128,7 +164,10 @@ class Bundles(Protocol):
 
 
 class Payloads(Protocol):
-    """Large inputs and results; the chassis' ArtifactStore."""
+    """Large inputs, results and files; the chassis' ArtifactStore."""
+
+    async def put(self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None) -> Artifact:
+        """Store a blob. Raises TooLarge past `limit` bytes."""
 
     async def wrap(self, text: str) -> Payload:
         """Return a payload that holds `text`, storing it apart if it is large."""

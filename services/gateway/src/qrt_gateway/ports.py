@@ -38,8 +38,8 @@ class Artifacts(Protocol):
     async def put(self, data: bytes) -> Artifact:
         """Store a blob."""
 
-    def read(self, sha256: str) -> AsyncIterator[bytes]:
-        """Yield a blob's bytes. Raises: NotFound."""
+    def read(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Yield a blob's bytes from `start` up to, not including, `end`. Raises: NotFound."""
 
     async def wrap(self, text: str) -> Payload:
         """Return a JSON text as a payload, stored first if it is large."""

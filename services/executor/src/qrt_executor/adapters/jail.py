@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import struct
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
 from qrt_contracts.values import Isolation
-from qrt_executor.adapters import processes
+from qrt_executor.adapters import collector, processes
 from qrt_executor.adapters.bubblewrap import OUTPUT, TMP, WORK
 from qrt_executor.adapters.cgroups import Cgroup
 from qrt_executor.adapters.descriptors import Reader, is_readable, readable
@@ -22,8 +23,11 @@ from qrt_executor.adapters.zygote import Ends, Zygote
 from qrt_executor.domain.verdict import Claim, Exit
 from qrt_executor.ports import (
     Claims,
+    FileBudget,
     InterimKind,
     InvalidCall,
+    LeftFile,
+    Leftovers,
     Memory,
     MemoryBy,
     Order,
@@ -35,6 +39,7 @@ from qrt_executor.ports import (
 _READY_SECONDS = 10.0
 _READ_BYTES = 64 * 1024
 _CREDENTIALS = struct.Struct("3i")
+_DESCRIPTOR = struct.Struct("i")
 _KINDS: dict[int, InterimKind] = {ord("b"): "bytes", ord("s"): "text", ord("j"): "json"}
 
 
@@ -51,6 +56,7 @@ class Jail:
         user: tuple[int, int],
         give_away: bool,
         cgroup: Cgroup | None,
+        directory: int | None,
     ) -> None:
         self.zygote = zygote
         zygote.attempts += 1
@@ -68,6 +74,7 @@ class Jail:
         self._scratch: Scratch | None = None
         self._cgroup = cgroup
         self._memory_limit = 0
+        self._directory = directory
         self._closed = False
 
     @property
@@ -100,6 +107,7 @@ class Jail:
         if self.isolation is not Isolation.PROCESS:
             return {"work": WORK, "tmp": TMP, "output": OUTPUT}
         self._scratch = make_scratch(self._scratch_parent, owner=self._owner)
+        self._directory = os.open(self._scratch.output, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         return {
             "work": str(self._scratch.work),
             "tmp": str(self._scratch.tmp),
@@ -228,6 +236,19 @@ class Jail:
         held = processes.held_bytes(self.pid, limit=self._memory_limit)
         return Memory(held_bytes=held, exceeded=held > self._memory_limit)
 
+    async def leftovers(self, budget: FileBudget) -> Leftovers:
+        """Return what is in the output directory. Only once `ended` has returned."""
+        if self._directory is None or collector.is_empty(self._directory):
+            return Leftovers()
+        return await asyncio.to_thread(collector.leftovers, self._directory, budget=budget)
+
+    async def content(self, file: LeftFile) -> AsyncIterator[bytes]:
+        """Read one of them; it yields no more than the file's size. Raises OSError."""
+        assert self._directory is not None  # noqa: S101 - where there is a file, there is a directory
+        pieces = collector.content(self._directory, file)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece
+
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
         if self._closed:
@@ -245,14 +266,18 @@ class Jail:
             self.kill_by_force()
         finally:
             os.close(self._pidfd)
+        if self._directory is not None:
+            os.close(self._directory)
         if self._cgroup is not None:
             await asyncio.to_thread(self._cgroup.remove)  # the kernel takes some ms over it
         if self._scratch is not None:
             await asyncio.to_thread(self._scratch.remove)
 
 
-async def receive_ready(ends: Ends) -> int:
-    """Wait for an init's READY and return its pid as the kernel gives it.
+async def receive_ready(ends: Ends) -> tuple[int, int | None]:
+    """Wait for an init's READY; return its pid as the kernel gives it, and its output directory.
+
+    No program has run yet: the descriptor is from trusted code, and the last one that is received.
 
     Raises:
         SandboxUnavailable: it did not come, or was something else.
@@ -262,15 +287,17 @@ async def receive_ready(ends: Ends) -> int:
             await readable(ends.events.fileno())
     except TimeoutError:
         raise SandboxUnavailable("a parked sandbox did not report") from None
-    room = socket.CMSG_SPACE(_CREDENTIALS.size)
+    room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTOR.size)
     try:
-        data, ancillary, _, _ = ends.events.recvmsg(len(READY), room)
+        data, ancillary, _, _ = ends.events.recvmsg(len(READY), room, socket.MSG_CMSG_CLOEXEC)
     except OSError as exc:
         raise SandboxUnavailable(f"a parked sandbox ended before it was ready: {exc}") from exc
-    for level, kind, payload in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and data == READY:
-            ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-            return int(_CREDENTIALS.unpack(payload)[0])
+    told = {kind: payload for level, kind, payload in ancillary if level == socket.SOL_SOCKET}
+    if data == READY and socket.SCM_CREDENTIALS in told:
+        ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        given = told.get(socket.SCM_RIGHTS)
+        pid = int(_CREDENTIALS.unpack(told[socket.SCM_CREDENTIALS])[0])
+        return pid, None if given is None else int(_DESCRIPTOR.unpack(given)[0])
     raise SandboxUnavailable("a parked sandbox ended before it was ready")
 
 

@@ -249,7 +249,7 @@ class ZygotePool:
             for fd in procs:
                 os.close(fd)
         try:
-            pid = await receive_ready(ends)
+            pid, directory = await receive_ready(ends)
         except BaseException as exc:
             ends.close()
             if cgroup is not None:
@@ -266,6 +266,7 @@ class ZygotePool:
             user=station.user,
             give_away=station.give_away,
             cgroup=cgroup,
+            directory=directory,
         )
 
 

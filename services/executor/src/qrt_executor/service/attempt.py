@@ -10,7 +10,8 @@ import orjson
 
 from qrt_contracts.endings import Ending
 from qrt_executor.domain.verdict import Claim, Evidence, Exit, Stop, StopCause
-from qrt_executor.ports import Claims, MemoryBy, Order, Sandbox, Sandboxes, SandboxStuck
+from qrt_executor.ports import Claims, MemoryBy, Order, Payloads, Sandbox, Sandboxes, SandboxStuck
+from qrt_executor.service.files import Kept, keep_files
 from qrt_executor.service.outputs import Outputs
 
 _WATCH_SECONDS = 0.050
@@ -27,6 +28,7 @@ class Outcome:
     wall_seconds: float
     peak_memory_bytes: int | None
     memory_by: MemoryBy
+    kept: Kept
 
 
 class Attempt:
@@ -44,8 +46,10 @@ class Attempt:
             self._stop = stop
             self._stopping.set()
 
-    async def run(self, order: Order, *, sandboxes: Sandboxes, outputs: Outputs) -> Outcome:
-        """Run the order and return once every process of it is dead and all it wrote is taken in.
+    async def run(
+        self, order: Order, *, sandboxes: Sandboxes, outputs: Outputs, payloads: Payloads
+    ) -> Outcome:
+        """Run the order and return once every process of it is dead and all it left is taken in.
 
         Raises:
             SandboxUnavailable: there was none; nothing has run.
@@ -53,12 +57,18 @@ class Attempt:
         """
         sandbox = await sandboxes.take(order.limits)
         try:
-            return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs)
+            return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs, payloads=payloads)
         finally:
             await sandbox.close()
 
     async def _run_in(
-        self, sandbox: Sandbox, order: Order, *, sandboxes: Sandboxes, outputs: Outputs
+        self,
+        sandbox: Sandbox,
+        order: Order,
+        *,
+        sandboxes: Sandboxes,
+        outputs: Outputs,
+        payloads: Payloads,
     ) -> Outcome:
         started = time.monotonic()
         talk = asyncio.ensure_future(sandbox.converse(outputs))
@@ -81,6 +91,7 @@ class Attempt:
             wall_seconds=wall,
             peak_memory_bytes=self._peak or None,
             memory_by=sandbox.memory_by,
+            kept=await keep_files(sandbox, payloads=payloads, limits=order.limits),
         )
 
     async def _until_dead(self, sandbox: Sandbox, order: Order, sandboxes: Sandboxes) -> Exit | None:

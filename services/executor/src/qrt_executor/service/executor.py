@@ -3,15 +3,12 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.logging import bind
-from qrt_chassis.passing import is_passing
 from qrt_chassis.tasks import Tasks
 from qrt_contracts.endings import Ending, ended
 from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, RunAttempt, RunningAttempt
@@ -32,7 +29,9 @@ from qrt_executor.ports import (
 )
 from qrt_executor.service.attempt import Attempt, Outcome
 from qrt_executor.service.circuits import Circuits
+from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
+from qrt_executor.service.patience import patiently
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ _TAKEN = 65_536
 
 Clock = Callable[[], datetime]
 Key = tuple[str, int]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +180,8 @@ class Executor:
                 verdict, outcome = await self._outcome(order, attempt, outputs)
             finally:
                 await circuits.close()
+            if outcome is not None:
+                outputs.files_left_out(outcome.kept.skipped)
             outputs.close()
         result = None if verdict.result is None else await self._wrapped(verdict.result)
         return self._report(
@@ -194,7 +194,9 @@ class Executor:
         """Run the attempt and judge it; whatever goes wrong on our side ends as a verdict too."""
         try:
             wanted = await self._order(order)
-            outcome = await attempt.run(wanted, sandboxes=self._sandboxes, outputs=outputs)
+            outcome = await attempt.run(
+                wanted, sandboxes=self._sandboxes, outputs=outputs, payloads=self._payloads
+            )
         except SandboxUnavailable as exc:
             return refused(str(exc)), None
         except (SandboxStuck, BundleUnusable, RuntimeFault) as exc:
@@ -210,14 +212,14 @@ class Executor:
 
     async def _order(self, order: RunAttempt) -> Order:
         return Order(
-            source=await _patiently(lambda: self._bundles.source(order.run.bundle)),
-            input=await _patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
+            source=await patiently(lambda: self._bundles.source(order.run.bundle)),
+            input=await patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
             backend=order.run.backend,
             limits=within(order.run.limits, self._policy.ceilings),
         )
 
     async def _wrapped(self, result: str) -> Payload:
-        return await _patiently(lambda: self._payloads.wrap(result))
+        return await patiently(lambda: self._payloads.wrap(result))
 
     def _sandbox_lost(self, job_id: str, verdict: Verdict) -> Verdict:
         times = self._lost.pop(job_id, 0) + 1
@@ -238,6 +240,7 @@ class Executor:
         result: Payload | None = None,
         last_output: int = 0,
     ) -> AttemptFinished:
+        kept = Kept() if outcome is None else outcome.kept
         return AttemptFinished(
             job_id=order.job_id,
             attempt=order.attempt,
@@ -252,6 +255,8 @@ class Executor:
             ended_at=self._clock(),
             isolation=self._sandboxes.isolation,
             usage=None if outcome is None else _usage(outcome),
+            files=kept.files,
+            skipped_files=kept.skipped,
         )
 
     # --- how things stand ---------------------------------------------------------------------
@@ -289,19 +294,6 @@ class Executor:
     async def close(self) -> None:
         """End what still runs, unreported: its lease tells the scheduler."""
         await self._tasks.close()
-
-
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Call until the artifact store answers, for as long as it is away."""
-    backoff = Backoff(first=0.1, longest=2.0)
-    while True:
-        try:
-            return await call()
-        except Exception as exc:
-            if not is_passing(exc):
-                raise
-            log.warning("the artifact store does not answer yet: %s", exc)
-        await asyncio.sleep(backoff.next())
 
 
 def _fault(detail: str) -> Verdict:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -14,7 +14,7 @@ from qrt_chassis.passing import is_passing
 from qrt_contracts.endings import Ending
 from qrt_contracts.events import JobOutput
 from qrt_contracts.message import Message
-from qrt_contracts.values import Circuit, Encoding, Limits, Output, OutputKind
+from qrt_contracts.values import Circuit, Encoding, Limits, Output, OutputKind, SkippedFile
 from qrt_executor.domain.logtext import LogBudget, LogText
 from qrt_executor.domain.verdict import Stop, StopCause
 from qrt_executor.ports import InterimKind, InvalidCall, Stream
@@ -117,6 +117,13 @@ class Outputs:
         """Take in a line of the runtime's own, for the log."""
         self._flush_lines()
         self._add(OutputKind.LOG, Encoding.TEXT, text + "\n", stream="system")
+
+    def files_left_out(self, skipped: Sequence[SkippedFile]) -> None:
+        """Remark on output files that are not kept; the job's record has each with its reason."""
+        if skipped:
+            first = f"{skipped[0].name}: {skipped[0].reason}"
+            more = f" (and {len(skipped) - 1} more; see the job's skipped_files)" if len(skipped) > 1 else ""
+            self.remark(f"… an output file was not kept: {first}{more}")
 
     def close(self) -> None:
         """Take in what is left of the last lines; `publish_all` ends when everything is out."""

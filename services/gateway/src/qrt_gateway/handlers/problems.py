@@ -26,6 +26,7 @@ STATUS: dict[str, int] = {
     "NameTaken": 409,
     "TooLarge": 413,
     "UnsupportedMediaType": 415,
+    "RangeNotSatisfiable": 416,
     "InvalidRequest": 422,
     "ProgramInvalid": 422,
     "Overloaded": 429,
@@ -58,6 +59,13 @@ class UnsupportedMediaType(RuntimeFault):
 
     code: ClassVar[str] = "UnsupportedMediaType"
     title: ClassVar[str] = "Unsupported media type"
+
+
+class RangeNotSatisfiable(RuntimeFault):
+    """The header Range asks for bytes that the file does not have."""
+
+    code: ClassVar[str] = "RangeNotSatisfiable"
+    title: ClassVar[str] = "No such bytes"
 
 
 class RequestTimeout(RuntimeFault):

@@ -1,0 +1,38 @@
+"""Keeps the files that a program has left in its output directory."""
+
+import logging
+from dataclasses import dataclass
+
+from qrt_contracts.values import Limits, OutputFile, SkippedFile
+from qrt_executor.ports import FileBudget, LeftFile, Payloads, Sandbox
+from qrt_executor.service.patience import patiently
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What of an output directory is stored, and what is not."""
+
+    files: tuple[OutputFile, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+
+
+async def keep_files(sandbox: Sandbox, *, payloads: Payloads, limits: Limits) -> Kept:
+    """Store what is in the output directory of a sandbox whose processes are all dead."""
+    budget = FileBudget(bytes=limits.disk_bytes, file_bytes=limits.file_bytes)
+    left = await sandbox.leftovers(budget)
+    files: list[OutputFile] = []
+    skipped = list(left.skipped)
+    for file in left.files:
+        try:
+            files.append(await _stored(file, sandbox, payloads))
+        except OSError as exc:
+            log.warning("an output file cannot be read: %s", exc)
+            skipped.append(SkippedFile(name=file.name, reason=f"it cannot be read: {exc.strerror}"))
+    return Kept(files=tuple(files), skipped=tuple(skipped))
+
+
+async def _stored(file: LeftFile, sandbox: Sandbox, payloads: Payloads) -> OutputFile:
+    artifact = await patiently(lambda: payloads.put(sandbox.content(file), limit=file.size))
+    return OutputFile(name=file.name, size=artifact.size, sha256=artifact.sha256)
