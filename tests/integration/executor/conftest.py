@@ -11,6 +11,7 @@ from qrt_contracts.values import Isolation
 from qrt_executor.adapters.bubblewrap import find_bubblewrap
 from tests.integration.executor.rig import PROGRAM_PYTHON, Rig, rig
 from tests.support.engines import require
+from tests.support.kernel import LANDLOCK_VERSION, landlock_version
 
 
 @pytest.fixture(scope="session")
@@ -22,12 +23,14 @@ def scratch() -> Iterator[Path]:
         yield Path(directory)
 
 
-@pytest.fixture(scope="session", params=[Isolation.JAIL, Isolation.PROCESS], ids=["jail", "process"])
+@pytest.fixture(scope="session", params=[Isolation.JAIL, Isolation.LANDLOCK, Isolation.PROCESS], ids=str)
 def level(request: pytest.FixtureRequest) -> Isolation:
     """Each isolation level that this host offers."""
     found: Isolation = request.param
     if found is Isolation.JAIL:
         require(find_bubblewrap(), what="bubblewrap")
+    if found is Isolation.LANDLOCK:
+        require(landlock_version() >= LANDLOCK_VERSION, what="Landlock version 6, of Linux 6.12")
     return found
 
 

@@ -152,7 +152,8 @@ async def test_a_killed_executor_leaves_no_process_of_its_attempts(scratch: Path
     source = body(
         "import os",
         "if os.fork() == 0:",
-        "    os.setsid()",
+        "    try: os.setsid()",
+        "    except PermissionError: pass  # at level landlock",
         f"    os.execv('/bin/sleep', ['{marker}', '1000'])",
         f"os.execv('/bin/sleep', ['{marker}', '1000'])",
     )
@@ -180,7 +181,7 @@ async def test_a_killed_executor_leaves_no_process_of_its_attempts(scratch: Path
 
 
 async def test_a_program_with_a_disk_size_of_its_own_gets_it(executor: Rig, level: Isolation) -> None:
-    if level is Isolation.PROCESS:
+    if level is not Isolation.JAIL:
         pytest.skip("without a private file system there is no size")
     source = body("import os", "return os.statvfs('/job').f_blocks * os.statvfs('/job').f_frsize")
     told = await executor.run(source, limits=Limits(disk_bytes=8 << 20))

@@ -111,10 +111,11 @@ def _become_user(
         os.setsid()
         system.die_with_parent(parent)
         system.prctl(system.PR_SET_DUMPABLE, 1)  # else /dev/stdout cannot be opened
+        mapped = limits.mapped_bytes()
         confine()
         program.rehearse(task_class)
         order = program.receive_order(channel)
-        limits.apply(order.settings, own_user_namespace=jailed)
+        limits.apply(order.settings, mapped_bytes=mapped, own_user_namespace=jailed)
     except EOFError:  # retired without having been used
         os._exit(0)
     except BaseException:  # noqa: BLE001 - nothing of this process may go on as the init

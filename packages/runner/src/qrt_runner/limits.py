@@ -7,13 +7,13 @@ from typing import Any
 _RUNTIME_PROCESSES = 2  # the init and the program's first process count as well
 
 
-def apply(settings: dict[str, Any], *, own_user_namespace: bool) -> None:
+def apply(settings: dict[str, Any], *, mapped_bytes: int, own_user_namespace: bool) -> None:
     """Set the kernel's limits on this process and what it starts; they cannot be raised again.
 
     The number of processes is counted per user: it is limited only where the jail has a user
     namespace, and with it a count, of its own.
     """
-    memory = settings["memory_bytes"] + _mapped_bytes()  # what the zygote had mapped costs nothing
+    memory = settings["memory_bytes"] + mapped_bytes  # what the zygote had mapped costs nothing
     cpu = math.ceil(settings["cpu_seconds"])
     _set(resource.RLIMIT_AS, memory)
     _set(resource.RLIMIT_FSIZE, settings["file_bytes"])
@@ -33,6 +33,7 @@ def _set(limit: int, value: int, *, above: int = 0) -> None:
     resource.setrlimit(limit, (value, value + above))
 
 
-def _mapped_bytes() -> int:
+def mapped_bytes() -> int:
+    """Return what this process has mapped. Asked before it is confined: it may not be told later."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[0]) * resource.getpagesize()

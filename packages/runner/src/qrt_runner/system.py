@@ -48,6 +48,15 @@ def fork_into(flags: int) -> int:
     return pid
 
 
+def call(number: int, *arguments: int | bytes) -> int:
+    """Make a system call by its number. Raises OSError."""
+    words = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result = int(_libc.syscall(ctypes.c_long(number), *words))
+    if result < 0:
+        _check(result, f"system call {number}")
+    return result
+
+
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     """Call mount(2). Raises OSError."""
     words = [None if word is None else word.encode() for word in (source, target, kind)]

@@ -1,8 +1,10 @@
 """The zygote of one program environment: imports once, then forks a parked attempt per request.
 
 Run by path with the environment's own Python, isolated (`-I`); its control socket is descriptor 3.
-It never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"disk_bytes": n}`,
-with the attempt's descriptors; it answers on the attempt's own event socket, never here.
+Its arguments are the isolation level and, at `landlock`, the directories that programs may read. It
+never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"disk_bytes": n}` or
+`{"own": directory}`, with the attempt's descriptors; it answers on the attempt's own event socket,
+never here.
 """
 
 import array
@@ -15,7 +17,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from qrt_runner.ends import Ends
@@ -42,11 +44,11 @@ def _load_package() -> None:
 
 def main(arguments: list[str]) -> int:
     """Warm up, say so, and serve until the executor closes the control socket."""
-    jailed = arguments[1:] == ["jail"]
+    level, readable = arguments[1], arguments[2:]
     control = socket.socket(fileno=CONTROL)
     control.set_inheritable(False)
     try:
-        zygote = _warm(control, jailed=jailed)
+        zygote = _warm(control, level=level, readable=readable)
     except Exception:  # noqa: BLE001 - the executor reports whatever it was
         control.send(json.dumps({"error": traceback.format_exc()[-8000:]}).encode())
         return 1
@@ -55,9 +57,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _warm(control: socket.socket, *, jailed: bool) -> "Zygote":
+def _warm(control: socket.socket, *, level: str, readable: list[str]) -> "Zygote":
     # All of them loaded before the first fork.
-    from qrt_runner import ends, init, namespaces, program, system, warmup  # noqa: F401
+    from qrt_runner import ends, init, landlock, namespaces, program, system, warmup  # noqa: F401
+
+    if level == "landlock":
+        landlock.check()
+    jailed = level == "jail"
 
     if not jailed:
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -69,18 +75,22 @@ def _warm(control: socket.socket, *, jailed: bool) -> "Zygote":
     gc.disable()
     gc.freeze()  # a collection in a child would otherwise copy every page of the heap
     system.collapse_heap()
-    return Zygote(control, jailed=jailed, task_class=task_class)
+    return Zygote(control, level=level, readable=readable, task_class=task_class)
 
 
 class Zygote:
     """Forks attempts, and without a pid namespace kills what lost its init."""
 
-    def __init__(self, control: socket.socket, *, jailed: bool, task_class: type | None) -> None:
+    def __init__(
+        self, control: socket.socket, *, level: str, readable: list[str], task_class: type | None
+    ) -> None:
         self._control = control
-        self._jailed = jailed
+        self._level = level
+        self._jailed = level == "jail"
+        self._readable = readable
         self._task_class = task_class
         self._ids = os.getuid(), os.getgid()
-        self._filter = _filter() if jailed else b""
+        self._filter = b"" if level == "process" else _filter()
         self._inits: set[int] = set()
 
     def serve(self) -> None:
@@ -116,7 +126,7 @@ class Zygote:
             os.close(fd)
         return True
 
-    def _spawn(self, request: dict[str, int], received: list[int]) -> None:
+    def _spawn(self, request: dict[str, Any], received: list[int]) -> None:
         from qrt_runner import namespaces
 
         zygote = os.getpid()
@@ -126,7 +136,7 @@ class Zygote:
         if not self._jailed:
             self._inits.add(pid)
 
-    def _become_attempt(self, request: dict[str, int], received: list[int], *, zygote: int) -> NoReturn:
+    def _become_attempt(self, request: dict[str, Any], received: list[int], *, zygote: int) -> NoReturn:
         try:
             from qrt_runner import ends
 
@@ -134,13 +144,13 @@ class Zygote:
             own = ends.take(received)
             if self._jailed:
                 self._become_jail(own, request)
-            self._become_process(own, zygote)
+            self._become_process(own, request, zygote)
         except BaseException:  # noqa: BLE001 - a child must never return into the zygote's loop
             traceback.print_exc()
         finally:
             os._exit(1)
 
-    def _become_jail(self, own: "Ends", request: dict[str, int]) -> NoReturn:
+    def _become_jail(self, own: "Ends", request: dict[str, Any]) -> NoReturn:
         from qrt_runner import ends, init, namespaces, system
 
         namespaces.settle(*self._ids)
@@ -151,14 +161,22 @@ class Zygote:
             own, jailed=True, task_class=self._task_class, confine=lambda: system.load_filter(program)
         )
 
-    def _become_process(self, own: "Ends", zygote: int) -> NoReturn:
+    def _become_process(self, own: "Ends", request: dict[str, Any], zygote: int) -> NoReturn:
         from qrt_runner import ends, init, system
 
         ends.join(own)
         system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         system.die_with_parent(zygote, by=signal.SIGUSR1)
-        init.run_init(own, jailed=False, task_class=self._task_class, confine=lambda: None)
+        init.run_init(own, jailed=False, task_class=self._task_class, confine=lambda: self._confine(request))
+
+    def _confine(self, request: dict[str, Any]) -> None:
+        """Confine a program's process at the levels without namespaces; `process` has nothing."""
+        from qrt_runner import landlock, system
+
+        if self._level == "landlock":
+            landlock.confine(readable=self._readable, own=request["own"])
+            system.load_filter(self._filter)
 
     def _reap(self) -> None:
         """Collect ended children; kill the orphans of an init that was killed from below."""

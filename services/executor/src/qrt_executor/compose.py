@@ -87,9 +87,11 @@ def _policy(settings: ExecutorSettings) -> Policy:
 
 def _levels(settings: ExecutorSettings) -> tuple[Isolation, ...]:
     """Return what the operator allows, strongest first; `process` only by its own switch."""
+    if settings.isolation is Isolation.JAIL:
+        return (Isolation.JAIL,)
     if settings.isolation is None and settings.unsafe_process:
-        return (Isolation.JAIL, Isolation.PROCESS)
-    return (Isolation.JAIL,)
+        return (Isolation.JAIL, Isolation.LANDLOCK, Isolation.PROCESS)
+    return (Isolation.JAIL, Isolation.LANDLOCK)
 
 
 def _station(settings: ExecutorSettings, levels: tuple[Isolation, ...]) -> Station:

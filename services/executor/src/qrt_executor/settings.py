@@ -41,10 +41,13 @@ class ExecutorSettings(ServiceSettings):
     """Attempts that run at once."""
     program_python: Path
     """The interpreter of the environment that programs run in; never the executor's own."""
-    isolation: Literal[Isolation.JAIL] | None = None
-    """The level that must hold: where it does not, the executor refuses all work, whatever else is set."""
+    isolation: Literal[Isolation.JAIL, Isolation.LANDLOCK] | None = None
+    """The least level: where no such level works the executor refuses all work, whatever else is set.
+
+    Not set it is `landlock`, or `process` behind its own switch.
+    """
     unsafe_process: bool = False
-    """Where `jail` does not work, run programs as plain processes: only for programs you trust."""
+    """Where no other level works, run programs as plain processes: only for programs you trust."""
     scratch: Path = Path(tempfile.gettempdir())
     """Holds temporary directories, at the levels that need any."""
     service_uid: int = Field(default=61000, ge=1)

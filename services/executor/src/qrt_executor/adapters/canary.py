@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from qrt_contracts.values import Isolation, Limits
+from qrt_contracts.values import Limits
 from qrt_executor.adapters import processes
 from qrt_executor.adapters.jail import Jail
 from qrt_executor.ports import InterimKind, InvalidCall, Order, Stream
@@ -30,7 +30,7 @@ def opens(family):
 
 def daemon():
     if os.fork() == 0:
-        os.setsid()
+        fails(os.setsid)
         if os.fork() == 0:
             os.closerange(0, 64)
             time.sleep(600)
@@ -42,6 +42,11 @@ def call(name, *arguments):
     if getattr(libc, name)(*arguments) != 0:
         raise OSError(ctypes.get_errno(), name)
 
+PR_GET_SECCOMP, PR_GET_NO_NEW_PRIVS = 21, 39
+
+def asked(option):
+    return ctypes.CDLL(None).prctl(option, 0, 0, 0, 0)
+
 def status():
     lines = open("/proc/self/status").read().splitlines()
     return dict(line.split(":", 1) for line in lines)
@@ -49,10 +54,9 @@ def status():
 def run(task, userpub, params):
     daemon()
     userpub.publish("daemon")
-    if not params["isolated"]:
+    if params["level"] == "process":
         return {}
     found = {
-        "sees no process but its own": all(int(p) < 10 for p in os.listdir("/proc") if p.isdigit()),
         "cannot write to the root": fails(lambda: open("/written", "w")),
         "cannot write to /dev": fails(lambda: open("/dev/written", "w")),
         "cannot write to /etc": fails(lambda: open("/etc/written", "w")),
@@ -64,15 +68,32 @@ def run(task, userpub, params):
         "cannot open AF_NETLINK": fails(lambda: opens(16)),
         "cannot make namespaces": fails(lambda: call("unshare", 0x10000000)),
         "cannot mount": fails(lambda: call("mount", b"x", b"/tmp", b"tmpfs", 0, None)),
+        "cannot gain privileges": asked(PR_GET_NO_NEW_PRIVS) == 1,
+        "has a system call filter": asked(PR_GET_SECCOMP) == 2,
     }
+    return found | (jailed(params) if params["level"] == "jail" else confined())
+
+def jailed(params):
     facts = status()
-    found["has no capability"] = int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0
-    found["cannot gain privileges"] = facts["NoNewPrivs"].strip() == "1"
-    found["has a system call filter"] = facts["Seccomp"].strip() == "2"
-    found["is one user among none"] = open("/proc/self/uid_map").read().split()[2] == "1"
+    found = {
+        "sees no process but its own": all(int(p) < 10 for p in os.listdir("/proc") if p.isdigit()),
+        "has no capability": int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0,
+        "is one user among none": open("/proc/self/uid_map").read().split()[2] == "1",
+    }
     with open("/tmp/filled", "wb") as file:
         found["has a disk limit"] = fails(lambda: os.posix_fallocate(file.fileno(), 0, params["disk"] + 1))
     return found
+
+def confined():
+    return {
+        "cannot look into processes": fails(lambda: os.listdir("/proc")),
+        "cannot signal what is not its own": fails(lambda: os.kill(os.getppid(), 0)),
+        "cannot leave its session": fails(os.setsid) and fails(lambda: os.setpgid(0, 0)),
+        "cannot read accounts": fails(lambda: open("/etc/passwd")),
+        "cannot write to /tmp": fails(lambda: open("/tmp/written", "w")),
+        "cannot open a socket": fails(lambda: opens(1)),
+        "has a place of its own": not fails(lambda: open("own", "w").close()),
+    }
 """
 
 
@@ -112,7 +133,7 @@ async def prove(jail: Jail, *, home: Path, limits: Limits) -> None:
         secret = home / "canary"
         os.close(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o644))
         given = {
-            "isolated": jail.isolation is not Isolation.PROCESS,
+            "level": jail.isolation.value,
             "port": server.getsockname()[1],
             "file": str(secret),
             "disk": limits.disk_bytes,

@@ -8,7 +8,6 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import orjson
 
@@ -17,7 +16,7 @@ from qrt_executor.adapters import collector, processes
 from qrt_executor.adapters.bubblewrap import OUTPUT, TMP, WORK
 from qrt_executor.adapters.cgroups import Cgroup
 from qrt_executor.adapters.descriptors import Reader, is_readable, readable
-from qrt_executor.adapters.scratch import Scratch, make_scratch
+from qrt_executor.adapters.scratch import Scratch
 from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
 from qrt_executor.adapters.zygote import Ends, Zygote
 from qrt_executor.domain.verdict import Claim, Exit
@@ -52,9 +51,8 @@ class Jail:
         *,
         pid: int,
         zygote: Zygote,
-        scratch: Path,
-        user: tuple[int, int],
-        give_away: bool,
+        uid: int,
+        scratch: Scratch | None,
         cgroup: Cgroup | None,
         directory: int | None,
     ) -> None:
@@ -63,15 +61,13 @@ class Jail:
         """What it was forked from; it does not outlive it."""
         self.pid = pid
         """Of the init, as the executor sees it; user code has not run when the kernel told it."""
-        self.uid = user[0]
+        self.uid = uid
         self._pidfd = os.pidfd_open(pid)
         self._events = ends.events
         self._streams: dict[Stream, Reader] = {"stdout": Reader(ends.stdout), "stderr": Reader(ends.stderr)}
         self._status = Reader(ends.status)
         self._caps = Caps(message_bytes=0, result_bytes=0)
-        self._owner = user if give_away else None
-        self._scratch_parent = scratch
-        self._scratch: Scratch | None = None
+        self._scratch = scratch
         self._cgroup = cgroup
         self._memory_limit = 0
         self._directory = directory
@@ -104,15 +100,10 @@ class Jail:
 
     def _places(self) -> dict[str, str]:
         """Return the program's directories as it sees them."""
-        if self.isolation is not Isolation.PROCESS:
+        scratch = self._scratch
+        if scratch is None:
             return {"work": WORK, "tmp": TMP, "output": OUTPUT}
-        self._scratch = make_scratch(self._scratch_parent, owner=self._owner)
-        self._directory = os.open(self._scratch.output, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        return {
-            "work": str(self._scratch.work),
-            "tmp": str(self._scratch.tmp),
-            "output": str(self._scratch.output),
-        }
+        return {"work": str(scratch.work), "tmp": str(scratch.tmp), "output": str(scratch.output)}
 
     async def converse(self, sink: Sink) -> Claims:
         """Read all that the program sends and writes, until the last of it is dead."""
@@ -208,7 +199,7 @@ class Jail:
 
     def kill(self) -> None:
         """Kill all processes of the attempt."""
-        if self.isolation is Isolation.PROCESS:
+        if self.isolation is not Isolation.JAIL:
             # Its init kills what is below it; killing the init first would leave that to nobody.
             self._signal(signal.SIGCONT)
             self._signal(signal.SIGUSR1)

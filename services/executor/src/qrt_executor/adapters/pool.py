@@ -14,10 +14,11 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.values import Isolation, Limits
 from qrt_executor.adapters import bubblewrap
 from qrt_executor.adapters.canary import CanaryFailed, prove
-from qrt_executor.adapters.cgroups import Cgroups
+from qrt_executor.adapters.cgroups import Cgroup, Cgroups
+from qrt_executor.adapters.descriptors import close_all
 from qrt_executor.adapters.environment import ProgramEnvironment, scrubbed_environ
 from qrt_executor.adapters.jail import Jail, receive_ready
-from qrt_executor.adapters.scratch import sweep, temporary_name
+from qrt_executor.adapters.scratch import Scratch, make_scratch, sweep, temporary_name
 from qrt_executor.adapters.zygote import Zygote, ZygoteFailed
 from qrt_executor.ports import Sandbox, SandboxUnavailable
 
@@ -204,6 +205,8 @@ class ZygotePool:
         ]
         if level is Isolation.PROCESS:
             return zygote
+        if level is Isolation.LANDLOCK:
+            return [*zygote, *map(str, environment.roots)]
         bwrap = bubblewrap.find_bubblewrap()
         if bwrap is None:
             raise ZygoteFailed("bubblewrap (bwrap) is not installed")
@@ -237,37 +240,52 @@ class ZygotePool:
                 raise
 
     async def _spawn(self, zygote: Zygote, *, disk_bytes: int) -> Jail:
-        cgroups = self._station.cgroups
-        try:
-            cgroup = None if cgroups is None else cgroups.make()
-            procs = [] if cgroup is None else cgroup.open_procs()
-        except OSError as exc:
-            raise ZygoteFailed(f"no control group can be made: {exc}") from exc
-        try:
-            ends = await zygote.spawn(disk_bytes=disk_bytes, extra=procs)
-        finally:
-            for fd in procs:
-                os.close(fd)
-        try:
-            pid, directory = await receive_ready(ends)
-        except BaseException as exc:
-            ends.close()
-            if cgroup is not None:
-                cgroup.remove()
-            if isinstance(exc, SandboxUnavailable):
+        """Make a sandbox, or free what was made for one that does not come to be. Raises ZygoteFailed."""
+        async with contextlib.AsyncExitStack() as undo:
+            cgroup, procs = self._grouped(undo)
+            scratch = self._scratch(zygote, undo)
+            request = {"disk_bytes": disk_bytes} if scratch is None else {"own": str(scratch.root)}
+            try:
+                ends = await zygote.spawn(request, extra=procs)
+            finally:
+                close_all(*procs)
+            undo.callback(ends.close)
+            try:
+                pid, directory = await receive_ready(ends)
+            except SandboxUnavailable as exc:
                 raise ZygoteFailed(str(exc)) from exc
-            raise
-        station = self._station
+            if scratch is not None:
+                directory = os.open(scratch.output, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            undo.pop_all()
         return Jail(
             ends,
             pid=pid,
             zygote=zygote,
-            scratch=station.scratch,
-            user=station.user,
-            give_away=station.give_away,
+            uid=self._station.user[0],
+            scratch=scratch,
             cgroup=cgroup,
             directory=directory,
         )
+
+    def _grouped(self, undo: contextlib.AsyncExitStack) -> tuple[Cgroup | None, list[int]]:
+        """Make a control group, if any can be had, and open what a process joins it by."""
+        if self._station.cgroups is None:
+            return None, []
+        try:
+            cgroup = self._station.cgroups.make()
+            undo.callback(cgroup.remove)
+            return cgroup, cgroup.open_procs()
+        except OSError as exc:
+            raise ZygoteFailed(f"no control group can be made: {exc}") from exc
+
+    def _scratch(self, zygote: Zygote, undo: contextlib.AsyncExitStack) -> Scratch | None:
+        """Make directories on the host, for the levels that have no private file system."""
+        if zygote.level is Isolation.JAIL:
+            return None
+        station = self._station
+        scratch = make_scratch(station.scratch, owner=station.user if station.give_away else None)
+        undo.callback(scratch.remove)
+        return scratch
 
 
 async def _retire(zygote: Zygote, held: contextlib.AsyncExitStack) -> None:

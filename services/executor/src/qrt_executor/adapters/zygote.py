@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qrt_contracts.values import Isolation
 from qrt_executor.adapters.descriptors import close_all, is_readable, readable
@@ -94,7 +95,7 @@ class Zygote:
             raise
         return cls(process, ours, level=level)
 
-    async def spawn(self, *, disk_bytes: int, extra: Sequence[int] = ()) -> Ends:
+    async def spawn(self, request: Mapping[str, Any], *, extra: Sequence[int] = ()) -> Ends:
         """Ask for one attempt; `extra` are `cgroup.procs` files for it to join. Raises ZygoteFailed."""
         events, events_theirs = socket.socketpair()
         events.setblocking(False)
@@ -104,7 +105,7 @@ class Zygote:
         given = [events_theirs.fileno(), out_theirs, err_theirs, status_theirs, *extra]
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given))]
         try:
-            self._control.sendmsg([json.dumps({"disk_bytes": disk_bytes}).encode()], rights)
+            self._control.sendmsg([json.dumps(request).encode()], rights)
         except OSError as exc:
             ends.close()
             raise ZygoteFailed(f"the zygote does not take requests: {exc}") from exc
