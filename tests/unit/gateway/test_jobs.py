@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 
 from qrt_contracts.api import MAX_WAIT_SECONDS
 from qrt_contracts.endings import Ending, ended
+from qrt_contracts.events import JobChanged
 from qrt_contracts.jobs import QueuePlace
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Payload
@@ -148,6 +150,26 @@ async def test_a_waiting_request_is_answered_by_the_end(gateway: World) -> None:
         await gateway.scheduler.change(JOB, attempt=2)
         await gateway.scheduler.end(JOB, result='"done"')
     assert waiting.result().json()["result"] == "done"
+
+
+async def test_news_that_bring_the_result_answer_a_wait_without_another_question(gateway: World) -> None:
+    gateway.scheduler.add(JOB, status=JobState.RUNNING, attempt=1)
+    path = f"/v1/jobs/{JOB}/result"
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(gateway.http.get(path, params={"wait": MAX_WAIT_SECONDS}))
+        await wait_until(lambda: gateway.live._topics, description="somebody listens")
+        await gateway.scheduler.change(JOB, attempt=2)
+        await gateway.scheduler._bus.publish(
+            JobChanged(
+                job_id=JOB,
+                status=JobState.SUCCEEDED,
+                attempt=2,
+                ended_at=datetime(2026, 1, 2, tzinfo=UTC),
+                result=Payload(text='{"only": "told"}'),
+            )
+        )
+    told = waiting.result().json()
+    assert (told["result"], told["ended_at"]) == ({"only": "told"}, "2026-01-02T00:00:00Z")
 
 
 async def test_a_wait_that_is_over_is_answered_by_the_present_state(gateway: World) -> None:

@@ -48,7 +48,11 @@ class Watching:
         return (await self._bus.request(GetJob(caller=caller, job_id=job_id))).job
 
     async def ended_job(self, caller: str, job_id: str, *, wait_seconds: float) -> Job:
-        """Return a job as soon as it has ended, or as it is when the wait is over. Raises: NotFound."""
+        """Return a job as soon as it has ended, or as it is when the wait is over.
+
+        What its end has brought (status, result, problem, times) is there; its attempts may be as they
+        were before. Raises: NotFound.
+        """
         if wait_seconds <= 0:
             return await self.job(caller, job_id)
         loop = asyncio.get_running_loop()
@@ -56,19 +60,18 @@ class Watching:
         async with self._live.listen(state_topic(job_id)) as mailbox:
             job = await self.job(caller, job_id)
             while job.status not in TERMINAL and not mailbox.closed and (left := give_up - loop.time()) > 0:
-                if await self._may_have_ended(mailbox, seconds=left):
-                    job = await self.job(caller, job_id)
+                job = await self._later(caller, job, mailbox, seconds=left)
             return job
 
-    async def _may_have_ended(self, mailbox: Mailbox, *, seconds: float) -> bool:
-        """Wait for news; tell whether it is a reason to look at the job."""
+    async def _later(self, caller: str, job: Job, mailbox: Mailbox, *, seconds: float) -> Job:
+        """Wait for news, and return the job as it is then."""
         swept = not await mailbox.wait(seconds=min(seconds, self._sweep_seconds))
         if mailbox.take_missed() or swept:
-            return True
+            return await self.job(caller, job.id)
         while news := mailbox.take():
             if isinstance(news, JobChanged) and news.status in TERMINAL:
-                return True
-        return False
+                return _ended_as_told(job, news) or await self.job(caller, job.id)
+        return job
 
     async def follow(
         self,
@@ -198,6 +201,14 @@ def _frames(following: Following, news: News) -> list[Frame]:
     if isinstance(news, LiveOutputs):
         return following.output(news.message, news.frame)
     return following.changed(news)
+
+
+def _ended_as_told(job: Job, news: JobChanged) -> Job | None:
+    """Return the ended job if the news say all of its end; a large result has to be asked for."""
+    if news.ended_at is None or (news.status is JobState.SUCCEEDED and news.result is None):
+        return None
+    told = news.model_dump(include={"status", "attempt", "last_output", "ended_at"})
+    return job.model_copy(update=told | {"problem": news.problem, "result": news.result})
 
 
 def _news_of(job: Job) -> JobChanged:

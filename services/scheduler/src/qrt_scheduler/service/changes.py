@@ -19,6 +19,10 @@ def submitted(job: Job) -> JobSubmitted:
     )
 
 
+TOLD_BYTES = 4096
+"""A result up to this size travels with the news of its job's end."""
+
+
 def changed(job: Job) -> JobChanged:
     """Return the event that tells where a job stands."""
     return JobChanged(
@@ -28,6 +32,8 @@ def changed(job: Job) -> JobChanged:
         last_output=job.last_output,
         problem=job.problem,
         owner=job.owner,
+        ended_at=job.ended_at,
+        result=job.result if job.result and job.result.size <= TOLD_BYTES else None,
     )
 
 
