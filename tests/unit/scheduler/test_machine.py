@@ -77,6 +77,9 @@ class Replica:
 class Machine(RuleBasedStateMachine):
     """Rules are what can happen; `teardown` stops all faults and sees everything end."""
 
+    alone = False
+    """Only one replica is ever fed: then it must know everything without taking over anew."""
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = SkippingLoop()
@@ -86,6 +89,8 @@ class Machine(RuleBasedStateMachine):
         self.accepted: set[str] = set()
         self.asked: set[str] = set()
         self.replicas = [self._replica(), self._replica()]
+        self.start("e1", 2)
+        self.start("e2", 1)
 
     def _replica(self) -> Replica:
         return Replica(self.loop, self.store, self.bus, self.time)
@@ -147,7 +152,30 @@ class Machine(RuleBasedStateMachine):
         if not self._deliver(which, message) or again:
             self.bus.events.insert(position, message)
 
+    @rule(
+        which=st.sampled_from([0, 0, 0, 1]), most=st.integers(1, 60), beats=st.booleans(), ends=st.booleans()
+    )
+    def flow(self, which: int, most: int, beats: bool, ends: bool) -> None:
+        """For a while everything is as it should be: in order, once, to one replica."""
+        for executor in self.bus.executors.values():
+            if ends:
+                self.bus.events += [executor.finish(key, "succeeded") for key in list(executor.running)]
+            if beats:
+                self.bus.events.append(executor.beat())
+        for _ in range(most):
+            if self.bus.events and not self._deliver(which, message := self.bus.events.pop(0)):
+                self.bus.events.insert(0, message)
+            if self.bus.orders:
+                self.order(0, again=False, lost=False)
+
+    @rule(data=st.data(), which=st.sampled_from([0, 0, 0, 1]), owner=st.sampled_from(OWNERS))
+    def run(self, data: st.DataObject, which: int, owner: str) -> None:
+        """A job comes and is started, if there is room."""
+        self.submit(which, owner, data.draw(st.sampled_from([1, 2, 20])), None)
+        self.flow(which, 30, beats=True, ends=False)
+
     def _deliver(self, which: int, message: Message) -> bool:
+        which = 0 if self.alone else which
         return self._on(which, self.replicas[which].handlers[type(message)](message))
 
     @precondition(lambda self: self.bus.orders)
@@ -161,6 +189,7 @@ class Machine(RuleBasedStateMachine):
         if executor and executor.incarnation == incarnation and not lost:
             self.bus.events += executor.take(order)
 
+    @precondition(lambda self: not self.alone)
     @rule(which=st.integers(0, 1))
     def reconnect(self, which: int) -> None:
         self.replicas[which].dispatcher.forget()
@@ -267,7 +296,7 @@ class Machine(RuleBasedStateMachine):
     def _end_well(self) -> None:
         self.steps.arm(0, None)
         self.time.wrong = 0.0
-        for replica in self.replicas:
+        for replica in () if self.alone else self.replicas:
             replica.dispatcher.forget()
         self._run(_rest())
         self.start("e1", 2)
@@ -324,10 +353,16 @@ def _check(memory: Memory) -> None:
     assert not set(memory.backlog._waiting) & set(memory.fleet.leases)
 
 
-TestScheduler = Machine.TestCase
-TestScheduler.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+class Alone(Machine):
+    """The same, where nobody takes over but after a crash."""
+
+    alone = True
+
+
+EXPLORED = settings(
+    max_examples=20, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestTwoReplicas = Machine.TestCase
+TestTwoReplicas.settings = EXPLORED
+TestOneReplica = Alone.TestCase
+TestOneReplica.settings = EXPLORED
