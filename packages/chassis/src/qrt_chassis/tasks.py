@@ -30,6 +30,11 @@ class Tasks:
             metrics.TASKS_DIED.labels(self._owner).inc()
             log.critical("background task %r died", task.get_name(), exc_info=error)
 
+    async def done(self) -> None:
+        """Wait until all of it has ended by itself."""
+        running = [task for task in self._running if task is not asyncio.current_task()]
+        await asyncio.gather(*running, return_exceptions=True)
+
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended."""
         running = [task for task in self._running if task is not asyncio.current_task()]

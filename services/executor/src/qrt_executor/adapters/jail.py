@@ -251,8 +251,9 @@ class Jail:
         for reader in (*self._streams.values(), self._status):
             reader.close()
         try:
-            async with asyncio.timeout(_READY_SECONDS):
-                await readable(self._pidfd)
+            if self.alive:
+                async with asyncio.timeout(_READY_SECONDS):
+                    await readable(self._pidfd)
         except TimeoutError:
             self.kill_by_force()
         finally:

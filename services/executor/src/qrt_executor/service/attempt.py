@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,11 +32,19 @@ class Outcome:
     kept: Kept
 
 
+async def close_at_once(sandbox: Sandbox) -> None:
+    """Close a sandbox before anything else happens."""
+    await sandbox.close()
+
+
 class Attempt:
     """Runs one order in one sandbox. `stop` may be called at any time, from anywhere in the loop."""
 
-    def __init__(self, *, grace: timedelta) -> None:
+    def __init__(
+        self, *, grace: timedelta, release: Callable[[Sandbox], Awaitable[None]] = close_at_once
+    ) -> None:
         self._grace = grace
+        self._release = release
         self._stop: Stop | None = None
         self._stopping = asyncio.Event()
         self._peak = 0
@@ -59,7 +68,7 @@ class Attempt:
         try:
             return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs, payloads=payloads)
         finally:
-            await sandbox.close()
+            await self._release(sandbox)
 
     async def _run_in(
         self,

@@ -29,6 +29,7 @@ from qrt_executor.ports import (
 )
 from qrt_executor.service.attempt import Attempt, Outcome
 from qrt_executor.service.circuits import Circuits
+from qrt_executor.service.closing import Closing
 from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
 from qrt_executor.service.patience import patiently
@@ -92,6 +93,7 @@ class Executor:
         self._backends = backends or {}
         self._running: dict[Key, Attempt] = {}
         self._tasks = Tasks("attempts")
+        self._closing = Closing(most=2 * policy.slots)
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
@@ -111,7 +113,7 @@ class Executor:
         if reason is not None:
             await publish_for_ever(self._bus, self._report(order, refused(reason), started=self._clock()))
             return
-        attempt = Attempt(grace=self._policy.grace)
+        attempt = Attempt(grace=self._policy.grace, release=self._closing.take)
         self._running[key] = attempt
         self._idle.clear()
         self._told()
@@ -294,6 +296,7 @@ class Executor:
     async def close(self) -> None:
         """End what still runs, unreported: its lease tells the scheduler."""
         await self._tasks.close()
+        await self._closing.close()
 
 
 def _fault(detail: str) -> Verdict:
