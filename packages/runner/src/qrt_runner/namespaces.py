@@ -22,9 +22,13 @@ _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
 _SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
 
 
-def fork() -> int:
-    """Fork a child into namespaces of its own, as pid 1; return its pid, 0 in the child."""
-    return system.fork_into(_NEWUSER | _NEWPID | _NEWNS | _NEWIPC | _NEWNET | _NEWUTS)
+def fork(*, network: bool) -> int:
+    """Fork a child into namespaces of its own, as pid 1; return its pid, 0 in the child.
+
+    `network`: it stays in the network namespace of its zygote.
+    """
+    own = _NEWUSER | _NEWPID | _NEWNS | _NEWIPC | _NEWUTS
+    return system.fork_into(own if network else own | _NEWNET)
 
 
 def settle(uid: int, gid: int) -> None:
@@ -37,10 +41,11 @@ def settle(uid: int, gid: int) -> None:
     system.prctl(system.PR_SET_DUMPABLE, 0)
 
 
-def furnish(*, disk_bytes: int) -> None:
+def furnish(*, disk_bytes: int, network: bool) -> None:
     """As pid 1 of the new pid namespace: mount what is private, bring `lo` up, drop every right."""
     _mounts(disk_bytes)
-    _loopback_up()
+    if not network:
+        _loopback_up()
     system.drop_capabilities()
     system.prctl(system.PR_SET_NO_NEW_PRIVS, 1)
 

@@ -2,8 +2,8 @@
 
 Run by path with the environment's own Python, isolated (`-I`); its control socket is descriptor 3.
 Its arguments are the isolation level and, at `landlock`, the directories that programs may read. It
-never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"disk_bytes": n}` or
-`{"own": directory}`, with the attempt's descriptors; it answers on the attempt's own event socket,
+never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"disk_bytes": n, "network":
+bool}` or `{"own": directory}`, with the attempt's descriptors; it answers on the attempt's own event socket,
 never here.
 """
 
@@ -130,7 +130,7 @@ class Zygote:
         from qrt_runner import namespaces
 
         zygote = os.getpid()
-        pid = namespaces.fork() if self._jailed else os.fork()
+        pid = namespaces.fork(network=request["network"]) if self._jailed else os.fork()
         if pid == 0:
             self._become_attempt(request, received, zygote=zygote)
         if not self._jailed:
@@ -155,7 +155,7 @@ class Zygote:
 
         namespaces.settle(*self._ids)
         ends.join(own)
-        namespaces.furnish(disk_bytes=request["disk_bytes"])
+        namespaces.furnish(disk_bytes=request["disk_bytes"], network=request["network"])
         program = self._filter
         init.run_init(
             own, jailed=True, task_class=self._task_class, confine=lambda: system.load_filter(program)

@@ -81,6 +81,7 @@ def _policy(settings: ExecutorSettings) -> Policy:
         slots=settings.slots,
         ceilings=LimitOverrides(**settings.ceiling.model_dump()),
         grace=timedelta(seconds=settings.grace_seconds),
+        network_programs=settings.allow_network_programs,
         drain=timedelta(seconds=settings.drain_seconds),
     )
 
@@ -106,5 +107,6 @@ def _station(settings: ExecutorSettings, levels: tuple[Isolation, ...]) -> Stati
         user=user,
         give_away=root,
         cgroups=find_cgroups(),
+        network=bool(settings.allow_network_programs),
         disk_bytes=default if ceiling is None else min(default, ceiling),
     )

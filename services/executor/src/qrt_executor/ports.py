@@ -32,6 +32,8 @@ class Order:
     input: str
     backend: str | None
     limits: Limits
+    network: bool = False
+    """The operator lets this program have the host's network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +151,11 @@ class Sandboxes(Protocol):
     def ready(self) -> bool:
         """A sandbox can be had now."""
 
-    async def take(self, limits: Limits) -> Sandbox:
-        """Return a sandbox fit for these limits. Raises SandboxUnavailable."""
+    async def take(self, limits: Limits, *, network: bool = False) -> Sandbox:
+        """Return a sandbox fit for these limits; with the host's network only if `network`.
+
+        Raises SandboxUnavailable.
+        """
 
     async def replace_parent(self, sandbox: Sandbox) -> None:
         """Kill everything that shares the sandbox's parent, which did not answer to SIGKILL."""

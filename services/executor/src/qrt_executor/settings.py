@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from qrt_chassis.settings import HealthSettings, ServiceSettings, Settings
+from qrt_contracts.ids import HexId
 from qrt_contracts.values import Isolation
 
 PREFIX = "QRT_EXECUTOR_"
@@ -48,6 +49,8 @@ class ExecutorSettings(ServiceSettings):
     """
     unsafe_process: bool = False
     """Where no other level works, run programs as plain processes: only for programs you trust."""
+    allow_network_programs: frozenset[HexId] = frozenset()
+    """Ids of programs that run with the host's network, at level `jail`; a JSON list. None by default."""
     scratch: Path = Path(tempfile.gettempdir())
     """Holds temporary directories, at the levels that need any."""
     service_uid: int = Field(default=61000, ge=1)

@@ -14,6 +14,7 @@ _GROUP = f"nogroup:x:{_NOBODY}:\n"
 _HIDDEN = (TMP, WORK, OUTPUT, "/dev", "/proc")
 _ELSEWHERE = Path("/opt/environment")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
+_NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ca-certificates")
 _FROM_ETC = ("/etc/ld.so.cache", "/etc/fonts", "/etc/alternatives", "/etc/localtime")
 
 
@@ -30,22 +31,34 @@ def write_accounts(home: Path) -> None:
 
 
 def sandboxed(
-    bwrap: str, command: list[str], *, environment: ProgramEnvironment, environ: Mapping[str, str], home: Path
+    bwrap: str,
+    command: list[str],
+    *,
+    environment: ProgramEnvironment,
+    environ: Mapping[str, str],
+    home: Path,
+    network: bool,
 ) -> list[str]:
     """Return the command that runs `command` as pid 1 of a sandbox with nothing but its environment.
 
+    `network` leaves the host's to the zygote, which runs no program, for the jails that may have it.
     `home` holds the files of `write_accounts`. The root and /dev are made read-only last: they are
     file systems of the sandbox that all its jails share.
     """
     places = _places(environment.roots)
     arguments = [
         bwrap,
-        *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+        *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
+        *(() if network else ("--unshare-net",)),
         *("--unshare-cgroup-try", "--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "job"),
         *("--die-with-parent", "--new-session", "--as-pid-1"),
         *("--ro-bind", "/usr", "/usr"),
         *_system_links(),
-        *(word for path in _FROM_ETC for word in ("--ro-bind-try", path, path)),
+        *(
+            word
+            for path in (*_FROM_ETC, *(_NAMES if network else ()))
+            for word in ("--ro-bind-try", path, path)
+        ),
         *(word for path, place in places.items() for word in ("--ro-bind", str(path), str(place))),
         *("--ro-bind", str(home / "passwd"), "/etc/passwd", "--ro-bind", str(home / "group"), "/etc/group"),
         *("--proc", "/proc", "--dev", "/dev", "--dir", WORK, "--dir", OUTPUT),

@@ -53,6 +53,8 @@ class Station:
     give_away: bool
     """The executor runs as root, so that directories must be given to `user`."""
     cgroups: Cgroups | None
+    network: bool = False
+    """Zygotes keep the host's network, so that a jail which may have it can be forked from them."""
     disk_bytes: int
     """Of a parked jail's private file systems; a program that asks for another size gets its own jail."""
 
@@ -123,12 +125,17 @@ class ZygotePool:
                 task.cancel()
             await asyncio.gather(refilling, dying, return_exceptions=True)
 
-    async def take(self, limits: Limits) -> Sandbox:
-        """Return a parked sandbox, or one made for these limits. Raises SandboxUnavailable."""
+    async def take(self, limits: Limits, *, network: bool = False) -> Sandbox:
+        """Return a parked sandbox, or one made to measure. Raises SandboxUnavailable.
+
+        At the levels without namespaces `network` changes nothing: `landlock` never has any, and
+        `process` always the host's.
+        """
         try:
             async with asyncio.timeout(_TAKE_SECONDS):
-                if limits.disk_bytes != self._station.disk_bytes and self._zygote is not None:
-                    return await self._spawn(self._zygote, disk_bytes=limits.disk_bytes)
+                made = limits.disk_bytes != self._station.disk_bytes or network
+                if made and self._zygote is not None:
+                    return await self._spawn(self._zygote, disk_bytes=limits.disk_bytes, network=network)
                 while True:
                     jail = await self._parked.get()
                     if jail.alive:
@@ -217,6 +224,7 @@ class ZygotePool:
             environment=environment,
             environ=scrubbed_environ(Path(bubblewrap.TMP)),
             home=home,
+            network=self._station.network,
         )
 
     async def _refill(self, zygote: Zygote) -> None:
@@ -239,12 +247,13 @@ class ZygotePool:
                 await jail.close()
                 raise
 
-    async def _spawn(self, zygote: Zygote, *, disk_bytes: int) -> Jail:
+    async def _spawn(self, zygote: Zygote, *, disk_bytes: int, network: bool = False) -> Jail:
         """Make a sandbox, or free what was made for one that does not come to be. Raises ZygoteFailed."""
         async with contextlib.AsyncExitStack() as undo:
             cgroup, procs = self._grouped(undo)
             scratch = self._scratch(zygote, undo)
-            request = {"disk_bytes": disk_bytes} if scratch is None else {"own": str(scratch.root)}
+            inside = {"disk_bytes": disk_bytes, "network": network}
+            request = inside if scratch is None else {"own": str(scratch.root)}
             try:
                 ends = await zygote.spawn(request, extra=procs)
             finally:

@@ -64,7 +64,7 @@ class Attempt:
             SandboxUnavailable: there was none; nothing has run.
             SandboxStuck: its processes cannot be killed.
         """
-        sandbox = await sandboxes.take(order.limits)
+        sandbox = await sandboxes.take(order.limits, network=order.network)
         try:
             return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs, payloads=payloads)
         finally:

@@ -64,6 +64,8 @@ class Policy:
     ceilings: LimitOverrides
     grace: timedelta
     """Between SIGTERM and SIGKILL."""
+    network_programs: frozenset[str] = frozenset()
+    """Ids of the programs that may have the host's network."""
     drain: timedelta
     """How long running attempts may take to end when the executor stops."""
 
@@ -218,6 +220,7 @@ class Executor:
             input=await patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
             backend=order.run.backend,
             limits=within(order.run.limits, self._policy.ceilings),
+            network=order.run.program_id in self._policy.network_programs,
         )
 
     async def _wrapped(self, result: str) -> Payload:
