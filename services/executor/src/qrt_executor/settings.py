@@ -50,7 +50,7 @@ class ExecutorSettings(ServiceSettings):
     unsafe_process: bool = False
     """Where no other level works, run programs as plain processes: only for programs you trust."""
     allow_network_programs: frozenset[HexId] = frozenset()
-    """Ids of programs that run with the host's network, at level `jail`; a JSON list. None by default."""
+    """Ids of programs that run with the host's network, at level `jail` alone; none by default."""
     scratch: Path = Path(tempfile.gettempdir())
     """Holds temporary directories, at the levels that need any."""
     service_uid: int = Field(default=61000, ge=1)
