@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu attacks check format bench bench-live bench-executor lock clean
+.PHONY: run demo test test-quafu attacks chaos check format bench bench-live bench-executor lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -31,6 +31,10 @@ check: .venv/ready-dev  ## Lint, formatting, types, import directions, file size
 	$(BIN)/mypy $(SOURCES) tests benchmarks
 	$(BIN)/lint-imports --no-logo
 	scripts/file-sizes
+
+chaos: .venv/ready-dev  ## Kill, stop, cut and restart everything under load; SEED=n repeats a run; last line is JSON
+	@scripts/system-packages rabbitmq-server bwrap
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 format: .venv/ready-dev
 	$(BIN)/ruff check --fix .

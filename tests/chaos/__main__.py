@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import shutil
+import signal
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -61,6 +62,7 @@ async def run(arguments: argparse.Namespace) -> int:
     work = plan.work(seed, arguments.jobs, owners=len(TOKENS), seconds=SECONDS_PER_FAULT * len(harm))
     say(f"seed {seed}: {len(work)} jobs, {len(harm)} faults")
     adopt_orphans()
+    _end_on_sigterm()
     mine = os.getpid()
     async with world() as whole:
         say("all services run")
@@ -77,6 +79,13 @@ async def run(arguments: argparse.Namespace) -> int:
         say(line)
     sys.stdout.write(json.dumps(_summary(seed, harm, load, verdict)) + "\n")
     return 0 if verdict.clean else 1
+
+
+def _end_on_sigterm() -> None:
+    """Let whoever stops this run stop its services, too."""
+    mine = asyncio.current_task()
+    assert mine is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, mine.cancel)
 
 
 async def _torment(

@@ -25,6 +25,8 @@ FAULTS: dict[str, int] = {
 }
 """Each kind of harm and its weight."""
 
+STEADY: tuple[Kind, ...] = ("steady",) * 14
+
 BRIEF = (
     "kill a scheduler",
     "kill an executor",
@@ -89,7 +91,7 @@ def faults(seed: int, count: int | None) -> list[Fault]:
 def work(seed: int, count: int, *, owners: int, seconds: float) -> list[Work]:
     """Return `count` jobs, spread over about `seconds`."""
     rng = random.Random(f"work {seed}")
-    kinds: list[Kind] = ["steady"] * 14 + ["once", "failing", "cancelled", "cancelled", "silent", "silent"]
+    kinds: tuple[Kind, ...] = (*STEADY, "once", "failing", "cancelled", "cancelled", "silent", "silent")
     return [
         Work(
             number=number,

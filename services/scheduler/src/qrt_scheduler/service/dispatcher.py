@@ -125,7 +125,7 @@ class Dispatcher:
 
     async def dispatch(self) -> None:
         """Start queued jobs whenever there is room and work."""
-        self.forget()  # what an earlier run of this loop left half done is in the store
+        self._memory = None  # what an earlier run of this loop left half done is in the store
         limit = asyncio.Semaphore(STARTS)
         async with asyncio.TaskGroup() as group:
             while True:
