@@ -304,3 +304,32 @@ async def test_a_job_started_while_a_replica_takes_over_is_not_missed(
     assert order[0] is JobState.QUEUED
     assert job.id in memory.fleet.leases
     assert len(memory.backlog) == 0
+
+
+async def test_many_readers_that_wait_do_not_keep_commands_from_being_answered(
+    replica: Replica, executor: PlayedExecutor
+) -> None:
+    job = await replica.submit()
+    await executor.order(job.id)
+    command = ReadOutputs(caller="alice", job_id=job.id, attempt=1, reach=5)
+    readers = [asyncio.create_task(replica.bus.request(command)) for _ in range(100)]
+    done, waiting = await asyncio.wait(readers, timeout=2, return_when=asyncio.FIRST_COMPLETED)
+    assert done
+    assert await replica.job(job.id)
+    await replica.history.store(batch(job, 1, *range(1, 6)))
+    answers = [await each for each in readers]
+    assert sum(bool(each.outputs) for each in answers) >= 1
+    assert len(waiting) < 100
+
+
+async def test_nobody_waits_for_what_a_lost_attempt_was_heard_to_publish(
+    replica: Replica, executor: PlayedExecutor
+) -> None:
+    job = await replica.submit(run=run_spec(max_attempts=2))
+    await executor.order(job.id)
+    executor.slots = 0
+    await executor.lose(replica)
+    await replica.until(job.id, JobState.QUEUED)
+    command = ReadOutputs(caller="alice", job_id=job.id, attempt=1, reach=5)
+    page = await replica.bus.request(command, deadline=timedelta(seconds=2))
+    assert (page.outputs, page.complete) == ((), False)

@@ -5,12 +5,13 @@ when this replica stores it, found by looking again when another one does.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict, defaultdict
 
 from qrt_contracts.commands import OutputPage, ReadOutputs
 from qrt_contracts.events import JobOutput
 from qrt_contracts.faults import NotFound
-from qrt_contracts.jobs import Job
+from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output
 from qrt_scheduler import metrics
@@ -22,6 +23,8 @@ TRUSTED_SECONDS = 1.0
 TRUSTED = 10_000
 WAIT_SECONDS = 5.0
 """The longest a read waits for a number it was told of; well inside a command's deadline."""
+WAITING = 16
+"""Reads that wait at once; one more is answered with what there is, lest commands find nobody free."""
 
 
 class History:
@@ -33,6 +36,7 @@ class History:
         self._arrivals: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._trusted: OrderedDict[tuple[str, int], float] = OrderedDict()
         """Attempts whose outputs are stored without asking, and until when."""
+        self._room = asyncio.Semaphore(WAITING)
 
     async def store(self, batch: JobOutput) -> None:
         """Store a batch of outputs, once however often it is delivered; a ghost's are dropped."""
@@ -80,12 +84,10 @@ class History:
             found = await self._outputs.read(job.id, job.attempt, after=after, limit=command.limit)
             reached = found[-1].number if found else after
             left = give_up - loop.time()
-            if found or reached >= _needed(command, job) or left <= 0:
+            if found or reached >= _needed(command, job) or left <= 0 or self._room.locked():
                 return _page(command, job, found, reached)
-            try:
-                await asyncio.wait_for(arrival.wait(), min(left, LOOK_AGAIN_SECONDS))
-            except TimeoutError:
-                continue
+            async with self._room:
+                await _set_within(arrival, min(left, LOOK_AGAIN_SECONDS))
 
     async def _own(self, command: ReadOutputs) -> Job:
         job = await self._jobs.get(command.job_id)
@@ -94,8 +96,15 @@ class History:
         return job
 
 
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
 def _needed(command: ReadOutputs, job: Job) -> int:
-    """Return the number that is known to exist for the attempt that is read."""
+    """Return the number that is known to exist for the attempt that is read, and will be stored."""
+    if job.newest and job.newest.end is AttemptEnd.LOST:
+        return 0  # what a ghost is heard to publish is not kept
     reach = command.reach if command.attempt == job.attempt else 0
     return max(reach, job.last_output if job.status in TERMINAL else 0)
 
