@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -58,8 +58,9 @@ class AsyncStream(AsyncIterator[T]):
         while not self._closed.is_set():
             cause: Exception | None = None
             try:
-                async for output in self._one_connection():
-                    yield output
+                async with aclosing(self._one_connection()) as coming:
+                    async for output in coming:
+                        yield output
             except InvalidStatus as exc:
                 answer = exc.response
                 refusal = self._place.refused(Reply(answer.status_code, bytes(answer.body or b"")))
@@ -72,7 +73,7 @@ class AsyncStream(AsyncIterator[T]):
                 return
             await self._pause(self._place.lost(cause, now=time.monotonic()))
 
-    async def _one_connection(self) -> AsyncIterator[T]:
+    async def _one_connection(self) -> AsyncGenerator[T, None]:
         account = self._account
         async with connect(
             stream_url(account, self._place.path, self._place.query()),
