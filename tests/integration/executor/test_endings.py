@@ -53,7 +53,7 @@ CASES = [
     ("a bad publish", body(BEFORE, "userpub.publish({1, print})"), "ProgramError", "TypeError", 1),
     ("no memory", body(BEFORE, "bytearray(1 << 40)"), "MemoryLimitExceeded", "MemoryError", 1),
     ("a task without measures", body(BEFORE, "import quafu", "task.send(quafu.QuantumCircuit(2))"), "ProgramError", "measures no qubit", 1),
-    ("too many qubits", body(BEFORE, "import quafu", "task.send(quafu.QuantumCircuit(40))"), "ProgramError", "too many", 1),
+    ("too many qubits", body(BEFORE, "import quafu", "q = quafu.QuantumCircuit(40)", "q.measure([0])", "task.send(q)"), "ProgramError", "40 qubits", 1),
     ("no shots", body(BEFORE, "task.config(shots=0)"), "ProgramError", "shots", 1),
 ]  # fmt: skip
 

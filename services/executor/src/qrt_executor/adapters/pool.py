@@ -187,6 +187,8 @@ class ZygotePool:
                 jail = await self._spawn(zygote, disk_bytes=station.disk_bytes)
                 await prove(jail, home=home, limits=Limits(disk_bytes=station.disk_bytes))
                 log.info("a zygote serves at level %s", level.value)
+                if level is Isolation.PROCESS:
+                    log.warning("programs run here without isolation: run only what you trust")
                 yield zygote
             finally:
                 await zygote.close()
