@@ -1,6 +1,8 @@
 """What the RabbitMQ transport promises when connections, consumers and the broker itself fail."""
 
 import asyncio
+import json
+import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -410,3 +412,38 @@ async def test_dead_letters_can_be_sent_back_when_their_cause_is_mended(rabbit_u
     assert await replay_dead(settings, f"{queue}.dead") == 1
     await wait_until(lambda: notes.has(1), description="the other one, too")
     assert await dead() == []
+
+
+async def test_an_operator_lists_and_replays_dead_letters_by_command(rabbit_url: str, steady: Bus) -> None:
+    topic, queue, mended, notes = fresh("a"), fresh("q"), False, Notes()
+
+    async def handle(note: Noted) -> None:
+        if not mended:
+            raise ValueError("broken")
+        await notes(note)
+
+    async def command(*words: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "qrt_chassis", *words),
+            env=os.environ | {"QRT_BUS_URL": rabbit_url},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0
+        return output.decode()
+
+    async def both_dead() -> bool:
+        return len((await command("list", f"{queue}.dead")).splitlines()) == 2
+
+    await steady.subscribe(durable(queue, topic, max_deliveries=1), {Noted: handle})
+    for number in (1, 2):
+        await steady.publish(Noted(topic=topic, number=number))
+    await wait_until(both_dead, description="two dead letters", seconds=60)
+    letters = [json.loads(line) for line in (await command("list", f"{queue}.dead")).splitlines()]
+    assert {(each["reason"], each["error"]) for each in letters} == {("failed", "ValueError: broken")}
+    mended = True
+    assert await command("replay", f"{queue}.dead", "--message", letters[1]["message_id"]) == "1 sent back\n"
+    await wait_until(lambda: notes.has(2), description="the chosen one is handled")
+    assert await command("replay", f"{queue}.dead") == "1 sent back\n"
+    await wait_until(lambda: notes.has(1), description="the other one, too")
+    assert await command("list", f"{queue}.dead") == ""

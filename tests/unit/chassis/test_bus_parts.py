@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from qrt_chassis.bus import memory_queue
+from qrt_chassis.bus.amqp import AmqpBus
+from qrt_chassis.bus.amqp.driver import ConnectionLost, NoQueue, Refused
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.bus.open import open_bus
-from qrt_chassis.bus.port import Subscription
+from qrt_chassis.bus.port import Subscription, Undeliverable
 from qrt_chassis.bus.wire import matches
 from qrt_chassis.settings import BusSettings, SettingsError
 from qrt_chassis.tasks import Tasks
@@ -101,3 +103,33 @@ async def test_no_background_task_outlives_its_owner() -> None:
     task = tasks.start(asyncio.sleep(3600), name="long")
     await tasks.close()
     assert task.cancelled()
+
+
+class _Failing:
+    """A session whose publishes fail one after the other as it is told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+
+    async def restored(self) -> "_Failing":
+        return self
+
+    async def publish(self, *_: object) -> None:
+        raise self._errors.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ((NoQueue("gone"),), Undeliverable),
+        ((ConnectionLost("cut"), NoQueue("gone")), Unavailable),
+        ((Refused("full"), NoQueue("gone")), Undeliverable),
+    ],
+)
+async def test_undeliverable_is_said_only_of_what_certainly_reached_nobody(
+    errors: tuple[Exception, ...], told: type[Exception]
+) -> None:
+    bus = AmqpBus(BusSettings(), name="test")
+    bus._sessions = _Failing(*errors)  # type: ignore[assignment]
+    with pytest.raises(told):
+        await bus.publish(Noted(topic="a", number=1), mandatory=True)

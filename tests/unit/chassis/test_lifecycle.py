@@ -191,3 +191,16 @@ async def test_a_process_with_bad_settings_exits_with_2_and_says_why() -> None:
     assert process.returncode == 2
     assert b"QRT_SOME_HEALTH_PORT='http'" in err
     assert b"Traceback" not in err
+
+
+async def test_a_service_says_itself_how_long_its_draining_may_take() -> None:
+    stop, began = asyncio.Event(), asyncio.Event()
+
+    async def never() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    service = Service(name="slow", drain=never, grace=timedelta(milliseconds=50))
+    stop.set()
+    await asyncio.wait_for(serve([service], health=HealthSettings(port=0), stop=stop), 10)
+    assert began.is_set()

@@ -16,7 +16,14 @@ from qrt_chassis.settings import BusSettings, SettingsError, load
 
 async def _run(arguments: argparse.Namespace, settings: BusSettings) -> None:
     if arguments.action == "replay":
-        print(await replay_dead(settings, arguments.queue, limit=arguments.limit), "sent back")
+        wanted = arguments.message
+        sent = await replay_dead(
+            settings,
+            arguments.queue,
+            chosen=lambda letter: wanted is None or letter.message_id == wanted,
+            limit=arguments.limit,
+        )
+        print(sent, "sent back")
         return
     for letter in await list_dead(settings, arguments.queue, limit=arguments.limit):
         shown = dataclasses.asdict(letter) | {"body": letter.body.decode(errors="replace")}
@@ -29,6 +36,7 @@ def main() -> int:
     parser.add_argument("action", choices=["list", "replay"])
     parser.add_argument("queue", help="a dead letter queue, such as scheduler.dispatch.dead")
     parser.add_argument("--limit", type=int, default=100, help="letters looked at, oldest first")
+    parser.add_argument("--message", metavar="ID", help="replay: only the letter with this message_id")
     arguments = parser.parse_args()
     try:
         asyncio.run(_run(arguments, load(BusSettings, os.environ, prefix="QRT_BUS_")))

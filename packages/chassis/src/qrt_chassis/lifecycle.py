@@ -42,12 +42,18 @@ class Service:
     loops: Mapping[str, Loop] = field(default_factory=dict)
     pings: Mapping[str, Ping] = field(default_factory=dict)
     drain: Callable[[], Awaitable[None]] | None = None
+    grace: timedelta = GRACE
+    """How long draining may take; then what is in hand is given up."""
 
 
 async def serve(
-    services: Sequence[Service], *, health: HealthSettings, stop: asyncio.Event, grace: timedelta = GRACE
+    services: Sequence[Service],
+    *,
+    health: HealthSettings,
+    stop: asyncio.Event,
+    grace: timedelta | None = None,
 ) -> None:
-    """Run `services` until `stop` is set, then end them in order within `grace`.
+    """Run `services` until `stop` is set, then end them in order within `grace`, or the longest of theirs.
 
     The order: not ready any more, drain, cancel the loops, close the health endpoints. What a
     service stands on (bus, store) is open until this has returned.
@@ -66,7 +72,7 @@ async def serve(
         log.info("running: %s", ", ".join(service.name for service in services))
         await stop.wait()
         state.stopping = True
-        await _drain(services, grace)
+        await _drain(services, grace or max(service.grace for service in services))
         log.info("drained; ending the loops")
     log.info("stopped")
 

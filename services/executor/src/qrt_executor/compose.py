@@ -23,6 +23,9 @@ from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.heartbeat import Heart
 from qrt_executor.settings import ExecutorSettings
 
+PARTING_SECONDS = 15.0
+"""After the last attempt was told to end: SIGKILL, reports, the last heartbeat."""
+
 
 def utc_now() -> datetime:
     """Return the present time, aware."""
@@ -67,6 +70,7 @@ async def compose(
             loops={"zygote": pool.run, "heartbeat": heart.beat},
             pings={"bus": bus.ping, "mongo": store.ping, "sandboxes": pool.ping},
             drain=lambda: _drain(executor, heart, subscribed),
+            grace=timedelta(seconds=settings.drain_seconds + settings.grace_seconds + PARTING_SECONDS),
         )
 
 
