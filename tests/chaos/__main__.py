@@ -25,7 +25,7 @@ from tests.support.waiting import wait_until
 from tests.system.composition import NOTEBOOK_TOKEN, OTHER_TOKEN, TOKEN
 
 TOKENS = (TOKEN, OTHER_TOKEN, NOTEBOOK_TOKEN)
-SECONDS_PER_FAULT = 5.0
+SECONDS_PER_FAULT = 3.5
 ENDS_WITHIN = 240.0
 """After the last fault every job must end within this time."""
 QUIET_WITHIN = 60.0

@@ -53,6 +53,15 @@ async def test_a_repeated_order_is_run_once(executor: Rig) -> None:
     assert told.interim == ["once"]
 
 
+async def test_an_order_repeated_after_its_end_is_not_run_again(executor: Rig) -> None:
+    order, told = await executor.begin(body("userpub.publish('once')", "return 1"))
+    await executor.end_of(told)
+    await executor.send(order)
+    assert (await executor.run(body("return 2"))).result == "2"
+    assert told.interim == ["once"]
+    assert all(each.job_id != order.job_id for each in executor.beat.running)
+
+
 async def test_work_beyond_the_slots_is_refused(executor: Rig) -> None:
     running = [await executor.begin(SLEEP) for _ in range(executor.settings.slots)]
     refused = await executor.run(body("return 1"))
