@@ -120,7 +120,7 @@ class JobStore(Protocol):
         """Return outboxes of changes before `before`, or after `after`: whose clock was wrong."""
 
 
-READ_BYTES = 1 << 20
+READ_BYTES = 256 << 10
 """A page of outputs ends at about this much data: it travels in one message."""
 
 

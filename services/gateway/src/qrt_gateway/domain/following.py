@@ -13,7 +13,7 @@ from qrt_contracts.events import JobChanged, JobOutput
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output
 
-FRAME_BYTES = 1 << 20
+FRAME_BYTES = 128 << 10
 """Outputs of a history page are cut into frames of about this much data."""
 
 

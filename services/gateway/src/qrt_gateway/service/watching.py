@@ -26,6 +26,8 @@ SWEEP_SECONDS = 10.0
 """How long to trust that no news is no news, before asking."""
 PAGE = 500
 """Outputs asked for at once; what a page may weigh is bounded by who answers."""
+READS = 32
+"""Pages of history asked for at once, over all listeners: slow ones must not flood the bus with old news."""
 NEWEST = 500
 """Jobs whose states are told at once."""
 
@@ -37,6 +39,7 @@ class Watching:
         self._bus = bus
         self._live = live
         self._sweep_seconds = sweep_seconds
+        self._reads = asyncio.Semaphore(READS)
 
     @property
     def closed(self) -> bool:
@@ -185,16 +188,17 @@ class Watching:
 
     async def _read(self, caller: str, following: Following) -> OutputPage:
         metrics.HISTORY_READS.inc()
-        return await self._bus.request(
-            ReadOutputs(
-                caller=caller,
-                job_id=following.job_id,
-                attempt=following.attempt,
-                after=following.number,
-                reach=following.reach,
-                limit=PAGE,
+        async with self._reads:
+            return await self._bus.request(
+                ReadOutputs(
+                    caller=caller,
+                    job_id=following.job_id,
+                    attempt=following.attempt,
+                    after=following.number,
+                    reach=following.reach,
+                    limit=PAGE,
+                )
             )
-        )
 
 
 def _frames(following: Following, news: News) -> list[Frame]:
