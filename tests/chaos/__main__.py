@@ -114,6 +114,7 @@ async def _torment(
                 await asyncio.gather(owners, return_exceptions=True)
             verdict.leftovers += await _left_when_quiet(whole, tap)
             answers = [each.refused for each in clients]
+            say(f"attempts ended as {dict(verdict.attempts)}")
             say(f"{tap.repeated} messages repeated; answers to try again: {answers}")
             return verdict, load
     finally:

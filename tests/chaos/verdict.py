@@ -1,6 +1,7 @@
 """What became of it, seen from the outside."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
+    attempts: Counter[str] = field(default_factory=Counter)
+    """How the attempts of all jobs ended: shows that there was harm."""
 
     @property
     def clean(self) -> bool:
@@ -42,6 +45,7 @@ async def judge(load: Load) -> Verdict:
         if job is None or job["status"] not in FINAL:
             verdict.lost.append(f"{_name(each)} is {job and job['status']}")
             continue
+        verdict.attempts.update(str(attempt["end"]) for attempt in job["attempts"])
         _judge_end(each, job, verdict)
         await _judge_result(each, job, verdict)
         await _judge_outputs(each, job, verdict)
