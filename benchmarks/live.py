@@ -74,6 +74,7 @@ async def listen(mode: str, url: str, **options: object) -> dict[str, Any]:
         if len(lines) != 2:
             raise SystemExit(f"the listeners failed: {lines}")
         found: dict[str, Any] = json.loads(lines[1])
+        print(mode, options.get("listeners", MANY), found, file=sys.stderr, flush=True)
         return found
 
 

@@ -15,6 +15,8 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 
 PASSING = {429, 500, 502, 503, 504}
 RETRY_SECONDS = 0.3
+PATIENCE = 3
+"""Reads in a row that bring nothing, each of which waits for seconds, before outputs count as missing."""
 
 
 @dataclass
@@ -62,16 +64,18 @@ class Client:
                 return body | {"http": reply.status_code}
 
     async def outputs(self, job_id: str, attempt: int) -> list[dict[str, Any]]:
-        """Return the stored outputs of an ended job's newest attempt."""
+        """Return the stored outputs of an ended job's newest attempt; all there are if some never come."""
         found: list[dict[str, Any]] = []
-        after = 0
-        while True:
+        after = fruitless = 0
+        while fruitless < PATIENCE:
             query = {"after": after, "attempt": attempt}
             page = (await self.ask("GET", f"/v1/jobs/{job_id}/outputs", params=query)).json()
+            fruitless = 0 if page["outputs"] else fruitless + 1
             found += page["outputs"]
             after = page["last"]
             if page["complete"]:
-                return found
+                break
+        return found
 
     async def listen(self, job_id: str, heard: "Heard") -> None:
         """Follow a job to its end, coming back after each break where the last one left off."""

@@ -1,5 +1,6 @@
 """What became of it, seen from the outside."""
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any
 
 from tests.chaos.load import Accepted, Load
 
+AT_ONCE = 10
 FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
@@ -40,16 +42,23 @@ async def judge(load: Load) -> Verdict:
     """Look at every accepted job."""
     verdict = Verdict(wrong=list(load.odd))
     await _count_jobs(load, verdict)
-    for each in load.accepted:
+    at_once = asyncio.Semaphore(AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        for each in load.accepted:
+            group.create_task(_judge_one(each, verdict, at_once))
+    return verdict
+
+
+async def _judge_one(each: Accepted, verdict: Verdict, at_once: asyncio.Semaphore) -> None:
+    async with at_once:
         job = await each.client.job(each.job_id)
         if job is None or job["status"] not in FINAL:
             verdict.lost.append(f"{_name(each)} is {job and job['status']}")
-            continue
+            return
         verdict.attempts.update(str(attempt["end"]) for attempt in job["attempts"])
         _judge_end(each, job, verdict)
         await _judge_result(each, job, verdict)
         await _judge_outputs(each, job, verdict)
-    return verdict
 
 
 async def _count_jobs(load: Load, verdict: Verdict) -> None:
