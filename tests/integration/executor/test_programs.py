@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.integration.executor.rig import Rig, body
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -72,7 +73,8 @@ async def test_a_program_has_a_working_directory_of_its_own_that_goes_away(execu
     first, second = [json.loads((await executor.run(source)).result) for _ in range(2)]
     assert first[0] == first[1]
     assert sorted(second[3]) == ["closed", "left"]
-    assert not list(executor.settings.scratch.glob("qrt-attempt-*/work/left"))
+    left = "qrt-attempt-*/work/left"
+    await wait_until(lambda: not list(executor.settings.scratch.glob(left)), description="both taken away")
 
 
 async def test_two_attempts_do_not_repeat_each_others_random_numbers(executor: Rig) -> None:
