@@ -61,4 +61,6 @@ async def executor(shared: Rig) -> AsyncIterator[Rig]:
     most = 2 + 2 * (2 * shared.settings.slots + 2)
     await wait_until(lambda: len(processes()) <= most, description="no process left behind")
     own = "qrt-attempt-*"
-    await wait_until(lambda: not list(shared.settings.scratch.glob(own)), description="no directory left behind")
+    await wait_until(
+        lambda: not list(shared.settings.scratch.glob(own)), description="no directory left behind"
+    )
