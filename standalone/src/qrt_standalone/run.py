@@ -23,7 +23,7 @@ from qrt_gateway.settings import GatewaySettings
 from qrt_registry.settings import RegistrySettings
 from qrt_scheduler.settings import SchedulerSettings
 from qrt_standalone.embedded import embedded_mongo
-from qrt_standalone.settings import StandaloneSettings, own_token
+from qrt_standalone.settings import StandaloneSettings, own_key, own_token
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ def _executor(settings: StandaloneSettings, mongo: MongoSettings) -> ExecutorSet
         slots=settings.slots or os.cpu_count() or 1,
         program_python=settings.program_python,
         unsafe_process=True,
+        sealing_keys=own_key(settings),
     )
 
 
@@ -99,6 +100,7 @@ def _gateway(settings: StandaloneSettings, mongo: MongoSettings, token: str) -> 
         host=settings.host,
         port=settings.port,
         bootstrap_tokens=SecretStr(f"me={token}"),
+        sealing_keys=own_key(settings),
     )
 
 

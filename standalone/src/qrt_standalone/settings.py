@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandaloneSettings:
@@ -28,6 +30,11 @@ class StandaloneSettings:
         """Where the first account's token is kept, readable by its owner alone."""
         return self.data / "token"
 
+    @property
+    def key_file(self) -> Path:
+        """Where the key that seals secrets is kept, readable by its owner alone."""
+        return self.data / "sealing-key"
+
 
 def default_data() -> Path:
     """Return the directory used when none is named."""
@@ -36,11 +43,19 @@ def default_data() -> Path:
 
 def own_token(settings: StandaloneSettings) -> str:
     """Return the token of the first account; made at the first start."""
-    path = settings.token_file
+    return _kept(settings.token_file, random_bytes=24)
+
+
+def own_key(settings: StandaloneSettings) -> SecretStr:
+    """Return the key that seals secrets; made at the first start. Without it, sealed ones are lost."""
+    return SecretStr(_kept(settings.key_file, random_bytes=32))
+
+
+def _kept(path: Path, *, random_bytes: int) -> str:
     if path.exists():
         return path.read_text().strip()
-    token = secrets.token_urlsafe(24)
+    text = secrets.token_urlsafe(random_bytes)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
-    return token
+        file.write(text + "\n")
+    return text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -158,7 +158,11 @@ def _at_fault(path: tuple[str, ...], leaves: Mapping[str, _Leaf]) -> tuple[str, 
 
 
 def _secret(field: FieldInfo) -> bool:
-    return SecretStr in (field.annotation, *get_args(field.annotation))
+    return _mentions_secret(field.annotation)
+
+
+def _mentions_secret(kind: Any) -> bool:
+    return kind is SecretStr or any(_mentions_secret(each) for each in get_args(kind))
 
 
 _WORDS: dict[Any, str] = {
@@ -184,6 +188,8 @@ def _form(field: FieldInfo) -> str:
 def _words(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return "one of " + ", ".join(str(each.value) for each in kind)
+    if get_origin(kind) is Annotated:
+        return _words(get_args(kind)[0])
     origin, inner = get_origin(kind), [each for each in get_args(kind) if each is not NoneType]
     if origin is Literal:
         return "one of " + ", ".join(map(str, inner))

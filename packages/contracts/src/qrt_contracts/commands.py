@@ -26,6 +26,7 @@ from qrt_contracts.values import (
 
 __all__ = [
     "AddVersion",
+    "BuildLogPage",
     "CancelJob",
     "CreateProgram",
     "DeleteJob",
@@ -39,6 +40,7 @@ __all__ = [
     "OutputPage",
     "ProgramFound",
     "ProgramPage",
+    "ReadBuildLog",
     "ReadOutputs",
     "ResolveRun",
     "RunResolved",
@@ -84,7 +86,11 @@ class CreateProgram(RegistryCommand[ProgramFound]):
     """Chosen by the sender, so that a repeated command finds its own work done."""
     name: str
     bundle: Artifact
-    kind: ProgramKind = ProgramKind.QUAFU
+    """What was uploaded; the registry may store another form of it (a project's canonical zip)."""
+    kind: ProgramKind | None = ProgramKind.QUAFU
+    """None: whatever a project's `planqk.json` says, a TEMPLATE where it says nothing."""
+    image: str | None = Field(default=None, max_length=512)
+    """Only for a CONTAINER, in place of a Dockerfile; the bundle is empty then."""
     visibility: Visibility = Visibility.PRIVATE
     description: str | None = None
     backend: str | None = None
@@ -107,6 +113,7 @@ class AddVersion(RegistryCommand[ProgramFound]):
     caller: str
     program_id: str
     bundle: Artifact
+    image: str | None = Field(default=None, max_length=512)
 
 
 class UpdateProgram(RegistryCommand[ProgramFound]):
@@ -169,10 +176,39 @@ class ListPrograms(RegistryCommand[ProgramPage]):
     cursor: str | None = None
 
 
+class BuildLogPage(Value):
+    """Lines of a version's build, in order."""
+
+    lines: tuple[str, ...] = ()
+    last: int = 0
+    """Number of the last line told here, counted from 1; go on with `after=last`."""
+    complete: bool = False
+    """The build has ended and nothing follows."""
+
+
+class ReadBuildLog(RegistryCommand[BuildLogPage]):
+    """Read lines of a version's build from `after` + 1 on. Raises: NotFound.
+
+    While the build runs and there is nothing new, the answer waits up to `wait_seconds`.
+    """
+
+    schema_name: ClassVar[str] = "registry.read_build_log"
+    reply_type: ClassVar[type[Value]] = BuildLogPage
+
+    caller: str
+    program_id: str
+    version: int | None = Field(default=None, ge=1)
+    """None is the newest."""
+    after: int = Field(default=0, ge=0)
+    wait_seconds: float = Field(default=0, ge=0, le=25)
+
+
 class RunResolved(Value):
     """What a job will run."""
 
     run: RunSpec
+    signature: Payload | None = None
+    """A `Signature`, as JSON, if it is known: what the input can be checked against."""
 
 
 class ResolveRun(RegistryCommand[RunResolved]):
@@ -215,6 +251,9 @@ class SubmitJob(SchedulerCommand[Submitted]):
     run: RunSpec
     input: Payload
     priority: int = Field(default=0, ge=-100, le=100)
+    tags: tuple[str, ...] = Field(default=(), max_length=64)
+    confidential: str | None = None
+    """A sealed `Confidential`."""
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
     fingerprint: str | None = None
     """What must be equal for two submissions with one idempotency key to be the same."""
@@ -246,6 +285,7 @@ class ListJobs(SchedulerCommand[JobPage]):
     caller: str
     program_id: str | None = None
     status: JobState | None = None
+    tag: str | None = None
     limit: int = Field(default=50, ge=1, le=500)
     cursor: str | None = None
 

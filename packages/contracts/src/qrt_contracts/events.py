@@ -9,6 +9,8 @@
 | `JobChanged` | scheduler (outbox) | gateways with a listener for the job |
 | `JobOutput` | executor | history in the scheduler; gateways with a listener for the job |
 | `RunAttempt`, `CancelAttempt` | the dispatching scheduler | one executor |
+| `BuildVersion` | registry | one of the executors |
+| `BuildProgress`, `VersionBuilt` | executor | registry |
 """
 
 from datetime import datetime
@@ -20,7 +22,17 @@ from typing_extensions import override
 from qrt_contracts.faults import Problem
 from qrt_contracts.message import Exchange, Message, Value
 from qrt_contracts.states import JobState
-from qrt_contracts.values import Isolation, Output, OutputFile, Payload, RunSpec, SkippedFile, Usage
+from qrt_contracts.values import (
+    BackendInfo,
+    Isolation,
+    Output,
+    OutputFile,
+    Payload,
+    ProgramKind,
+    RunSpec,
+    SkippedFile,
+    Usage,
+)
 
 
 class Event(Message):
@@ -108,6 +120,14 @@ class Heartbeat(Event):
     """Attempts it takes at once; 0 while it refuses work."""
     running: tuple[RunningAttempt, ...] = ()
     isolation: Isolation
+    kinds: tuple[ProgramKind, ...] = (ProgramKind.QUAFU,)
+    """Programs it can run: CONTAINER only where it has an engine."""
+    backends: tuple[BackendInfo, ...] = ()
+    warm_environments: tuple[str, ...] = ()
+    """Keys of the environments in which a job starts at once, as many as are worth telling."""
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    gpus: int = 0
     draining: bool = False
     leaving: bool = False
     """The last heartbeat of this incarnation: it has stopped."""
@@ -178,6 +198,8 @@ class RunAttempt(Work):
     owner: str
     run: RunSpec
     input: Payload
+    confidential: str | None = None
+    """A sealed `Confidential`."""
 
 
 class CancelAttempt(Work):
@@ -186,3 +208,56 @@ class CancelAttempt(Work):
     schema_name: ClassVar[str] = "work.cancel_attempt"
     job_id: str
     attempt: int
+
+
+BUILDS = "work.builds"
+"""The queue of builds, and its routing key: any executor that can takes the next one."""
+
+
+class BuildVersion(Message):
+    """Make what a version's jobs need: its environment or image, and its signature. May be repeated.
+
+    Nothing waits for it: a job of a version that is not built builds what it needs itself.
+    """
+
+    exchange: ClassVar[Exchange] = Exchange.WORK
+    schema_name: ClassVar[str] = "work.build_version"
+    run: RunSpec
+
+    @override
+    def routing_key(self) -> str:
+        return BUILDS
+
+
+class BuildProgress(Event):
+    """Lines of a build's log. `first` is the number of the first one, counted from 1."""
+
+    schema_name: ClassVar[str] = "program.build_progress"
+    program_id: str
+    version: int
+    first: int = Field(ge=1)
+    lines: tuple[str, ...] = Field(min_length=1)
+
+    @override
+    def routing_key(self) -> str:
+        return f"program.{self.program_id}.build"
+
+
+class VersionBuilt(Event):
+    """A build has ended; `problem` says why it failed. All its `BuildProgress` was published before."""
+
+    schema_name: ClassVar[str] = "program.version_built"
+    program_id: str
+    version: int
+    problem: Problem | None = None
+    lock: Payload | None = None
+    """Of its environment, where it has one."""
+    signature: Payload | None = None
+    """A `Signature`, as JSON; None where the program does not tell."""
+    last_line: int = 0
+    started_at: datetime
+    ended_at: datetime
+
+    @override
+    def routing_key(self) -> str:
+        return f"program.{self.program_id}.built"

@@ -73,6 +73,9 @@ class Job(Value):
     """What the attempt that ended the job left in its output directory."""
     skipped_files: tuple[SkippedFile, ...] = ()
     priority: int = 0
+    tags: tuple[str, ...] = ()
+    confidential: str | None = None
+    """A sealed `Confidential`; gone once the job has ended."""
     revision: int = 0
     """Counts stored changes: with status and attempt, what a writer must have seen to write."""
     created_at: datetime

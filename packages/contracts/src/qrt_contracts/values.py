@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from qrt_contracts.faults import Problem
 from qrt_contracts.message import Value
 
 INLINE_BYTES = 256 * 1024
@@ -49,6 +50,10 @@ class ProgramKind(StrEnum):
 
     QUAFU = "quafu"
     """One Python source with `run(task, userpub, params)`."""
+    TEMPLATE = "template"
+    """A Python project, as a zip: `run` in `src/program.py` takes the input's properties as arguments."""
+    CONTAINER = "container"
+    """A one-shot container: a zip with a Dockerfile, or the name of an image."""
 
 
 class Visibility(StrEnum):
@@ -107,12 +112,58 @@ class Quota(Value):
     queued: int | None = Field(default=None, ge=0)
 
 
+class Resources(Value):
+    """What an executor must have for a program, and gives it; None asks for nothing in particular."""
+
+    cpus: float | None = Field(default=None, gt=0, le=1024)
+    memory_bytes: int | None = Field(default=None, ge=64 << 20)
+    gpus: int = Field(default=0, ge=0, le=64)
+    gpu_type: str | None = None
+
+
+class EnvironmentSpec(Value):
+    """The packages a program needs besides the base of its kind.
+
+    Two programs with the same `requirements` share what is built of them.
+    """
+
+    requirements: Payload
+    """JSON array of requirement lines (PEP 508 and pip's options), normalised and sorted."""
+    lock: Payload | None = None
+    """JSON array of pinned lines with their hashes, once something has resolved them."""
+
+
+class BuildState(StrEnum):
+    """How far a version has got before its first job."""
+
+    READY = "ready"
+    BUILDING = "building"
+    FAILED = "failed"
+
+
+class Build(Value):
+    """What was made of a version when it was uploaded. Jobs are taken in any state of it."""
+
+    state: BuildState = BuildState.READY
+    problem: Problem | None = None
+    """Why it FAILED."""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
 class Version(Value):
     """One immutable upload of a program, numbered from 1, addressed by its bundle's sha256."""
 
     number: int = Field(ge=1)
     bundle: Artifact
     created_at: datetime
+    build: Build = Build()
+    environment: EnvironmentSpec | None = None
+    image: str | None = None
+    """Of a CONTAINER without a Dockerfile: what the engine pulls."""
+    resources: Resources = Resources()
+    signature: Payload | None = None
+    """A `Signature`, as JSON, once it is known."""
 
 
 class Program(Value):
@@ -149,6 +200,32 @@ class RunSpec(Value):
     quota: Quota = Quota()
     seed: int | None = None
     """Fixes what the simulator samples; None draws anew in each attempt."""
+    environment: EnvironmentSpec | None = None
+    image: str | None = None
+    resources: Resources = Resources()
+
+
+class Signature(Value):
+    """What a program's `run` takes and gives, as JSON Schema (2020-12) documents."""
+
+    input: dict[str, Any]
+    """Of the input object, for people and clients."""
+    check: dict[str, Any]
+    """The same, open wherever the program's own code decides: what it refuses, the program refuses."""
+    output: dict[str, Any] | None = None
+    summary: str | None = None
+    """First line of the docstring of `run`."""
+    description: str | None = None
+    """The rest of it."""
+
+
+class Confidential(Value):
+    """What a job carries that nobody may read: sealed on its way and at rest (`qrt_chassis.sealing`)."""
+
+    secrets: dict[str, str] = Field(default_factory=dict)
+    """By the names that the program sees, such as SECRET_IBM_TOKEN."""
+    credentials: dict[str, str] = Field(default_factory=dict)
+    """By the name of the backend they are for; never shown to a program."""
 
 
 class BackendInfo(Value):

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from qrt_chassis.sealing import SealingKeys
 from qrt_chassis.settings import HealthSettings, ServiceSettings, Settings
 from qrt_contracts.ids import HexId
 from qrt_contracts.values import Isolation
@@ -55,6 +56,9 @@ class ExecutorSettings(ServiceSettings):
     """Holds temporary directories, at the levels that need any."""
     service_uid: int = Field(default=61000, ge=1)
     """Uid and gid of zygotes and programs when the executor is started as root."""
+    sealing_keys: SealingKeys | None = None
+    """Seal what only programs and backends may read; the gateways and the executors share them. Several
+    with commas between: the first one seals, each one opens. Without any, no secrets are taken."""
     heartbeat_seconds: float = Field(default=2.0, ge=0.1)
     grace_seconds: float = Field(default=5.0, ge=0)
     """Between SIGTERM and SIGKILL of an attempt that must end."""

@@ -4,6 +4,7 @@ import re
 
 from pydantic import Field, SecretStr, field_validator
 
+from qrt_chassis.sealing import SealingKeys
 from qrt_chassis.settings import HealthSettings, ServiceSettings
 
 PREFIX = "QRT_GATEWAY_"
@@ -29,6 +30,9 @@ class GatewaySettings(ServiceSettings):
     quafu_wait_seconds: float = Field(default=86400.0, gt=0)
     """How long a Quafu client's request for a result is held while its job runs; then the answer is
     where the job stands. Behind a proxy that gives up sooner, choose a little less than it does."""
+    sealing_keys: SealingKeys | None = None
+    """Seal what only programs and backends may read; the gateways and the executors share them. Several
+    with commas between: the first one seals, each one opens. Without any, no secrets are taken."""
     bootstrap_tokens: SecretStr = SecretStr("")
     """`account=token`, several with commas between: made at start if absent; the first account is
     an administrator."""
