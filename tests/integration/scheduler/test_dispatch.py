@@ -31,6 +31,16 @@ async def test_a_job_is_ordered_from_an_executor_and_its_end_is_stored(
     assert ended.result == Payload(text='{"answer": 42}')
 
 
+async def test_what_is_sealed_travels_with_its_job_and_is_gone_with_its_end(
+    replica: Replica, executor: PlayedExecutor
+) -> None:
+    job = await replica.submit(confidential="sealed")
+    order = await executor.order(job.id)
+    assert order.confidential == "sealed"
+    await executor.finish(order)
+    assert (await replica.until(job.id, JobState.SUCCEEDED)).confidential is None
+
+
 async def test_jobs_wait_for_room_and_start_when_another_ends(
     replica: Replica, executor: PlayedExecutor
 ) -> None:

@@ -168,3 +168,10 @@ def test_what_an_attempt_left_in_files_is_the_jobs() -> None:
     )
     ended = moves.finish(job, event, now=LATER)
     assert (ended.files, ended.skipped_files, ended.partial) == ((file,), (skipped,), True)
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "refused"])
+def test_what_is_sealed_for_a_job_is_kept_until_it_has_ended_and_no_longer(end: str) -> None:
+    job = running(queued().model_copy(update={"confidential": "sealed"}))
+    after = moves.finish(job, finished(job, end), now=LATER)
+    assert after.confidential == (None if after.status in TERMINAL else "sealed")

@@ -174,4 +174,5 @@ def _moved(job: Job, to: JobState, **changes: Any) -> Job:
         raise IllegalMoveError(job, to)
     if to in TERMINAL:
         changes["cancel_requested"] = False
+        changes["confidential"] = None
     return job.model_copy(update={**changes, "status": to, "revision": job.revision + 1})

@@ -54,6 +54,7 @@ class Jobs:
             status=JobState.QUEUED,
             attempt=0,
             priority=command.priority,
+            confidential=command.confidential,
             created_at=self._clock(),
         )
         news = outgoing(job_id, submitted(job))

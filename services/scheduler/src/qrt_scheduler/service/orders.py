@@ -39,6 +39,7 @@ class Orders:
             owner=job.owner,
             run=job.run,
             input=job.input,
+            confidential=job.confidential,
         )
         return await self._send(order)
 
