@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.values import Isolation, Limits
+from qrt_executor.adapters import processes
 from qrt_executor.adapters.environment import ProgramEnvironment, probe
 from qrt_executor.adapters.jail import Jail
 from qrt_executor.adapters.pool import NoIsolation, Station, ZygotePool
@@ -201,3 +203,18 @@ async def test_a_zygote_whose_closing_is_cut_short_leaves_no_zombie(
         with suppress(asyncio.CancelledError):
             await closing
         assert zygote._process.returncode == -signal.SIGKILL
+
+
+async def test_a_slow_host_does_not_make_the_canary_miss_its_daemon(
+    environment: ProgramEnvironment, scratch: Path, level: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = processes.descendants
+
+    def slowly(pid: int) -> list[int]:
+        time.sleep(0.3)  # this executor gets no processor, while the canary has one of its own
+        return look(pid)
+
+    monkeypatch.setattr(processes, "descendants", slowly)
+    async with running(environment, scratch, level) as (pool, _):
+        await (await pool.take(Limits())).close()
+        assert pool.isolation is level

@@ -10,12 +10,13 @@ from typing import Any
 from qrt_contracts.values import Limits
 from qrt_executor.adapters import processes
 from qrt_executor.adapters.jail import Jail
-from qrt_executor.ports import InterimKind, InvalidCall, Order, Stream
+from qrt_executor.adapters.wire import Frame
+from qrt_executor.ports import InterimKind, Order, Stream
 
 _SECONDS = 15.0
 
 _SOURCE = """
-import ctypes, os, socket, time
+import ctypes, os, socket, struct, time
 
 def fails(act):
     try:
@@ -53,7 +54,8 @@ def status():
 
 def run(task, userpub, params):
     daemon()
-    userpub.publish("daemon")
+    os.write(3, struct.pack("!BI", params["call"], 6) + b"daemon")
+    os.read(3, 64)  # until it has been seen
     if params["level"] == "process":
         return {}
     found = {
@@ -115,7 +117,6 @@ class _Ears:
 
     def interim(self, kind: InterimKind, data: bytes) -> None:
         del kind, data
-        self.alive = processes.descendants(self._jail.pid)
 
     def violation(self, detail: str) -> None:
         self.heard += detail
@@ -124,7 +125,9 @@ class _Ears:
         return
 
     async def call(self, question: bytes) -> bytes:
-        raise InvalidCall(f"a question: {question[:100]!r}")
+        del question
+        self.alive = processes.descendants(self._jail.pid)
+        return b"{}"
 
 
 async def prove(jail: Jail, *, home: Path, limits: Limits) -> None:
@@ -137,6 +140,7 @@ async def prove(jail: Jail, *, home: Path, limits: Limits) -> None:
             "port": server.getsockname()[1],
             "file": str(secret),
             "disk": limits.disk_bytes,
+            "call": int(Frame.CALL),
         }
         order = Order(source=_SOURCE.encode(), input=json.dumps(given), backend=None, limits=limits)
         try:
