@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,20 @@ async def result_of(sandbox: Sandbox, source: str) -> bytes | None:
     await sandbox.ended()
     await sandbox.close()
     return claims.result
+
+
+async def test_an_order_brings_variables_that_its_program_alone_sees(
+    environment: ProgramEnvironment, scratch: Path, level: Isolation
+) -> None:
+    async with running(environment, scratch, level) as (pool, _):
+        first, second = await pool.take(Limits()), await pool.take(Limits())
+        seen = body(
+            "import os", "return [os.environ.get('SECRET_KEY'), os.listdir(os.environ['INPUT_DIRECTORY'])]"
+        )
+        await first.start(replace(order(seen), environ={"SECRET_KEY": "s3cret"}))
+        assert (await first.converse(Nowhere())).result == b'["s3cret", []]'
+        await first.close()
+        assert await result_of(second, seen) == b"[null, []]"
 
 
 async def test_a_worn_zygote_is_replaced_and_its_running_attempt_is_not_disturbed(

@@ -84,6 +84,15 @@ async def test_two_attempts_do_not_repeat_each_others_random_numbers(executor: R
     assert first[1] != second[1]
 
 
+async def test_a_run_that_is_async_is_awaited(executor: Rig) -> None:
+    told = await executor.run(
+        "import asyncio\n\n"
+        "async def run(task, userpub, params):\n    await asyncio.sleep(0)\n    return params\n",
+        given='{"a": 1}',
+    )
+    assert told.result == '{"a": 1}'
+
+
 async def test_a_main_guard_does_not_run(executor: Rig) -> None:
     told = await executor.run(
         body("return __name__") + "if __name__ == '__main__':\n    raise SystemExit(1)\n"

@@ -12,7 +12,8 @@ import struct
 
 from qrt_runner import system
 
-WORK, TMP, OUTPUT = "/job", "/tmp", "/var/runtime/output"  # noqa: S108 - the jail's own
+WORK, TMP = "/job", "/tmp"  # noqa: S108 - the jail's own
+INPUT, OUTPUT = "/var/runtime/input", "/var/runtime/output"
 INODES = 16384
 """Files and directories on each private file system."""
 
@@ -54,7 +55,7 @@ def _mounts(disk_bytes: int) -> None:
     system.mount(None, "/", None, system.MS_REC | system.MS_PRIVATE)
     plain = system.MS_NOSUID | system.MS_NODEV
     sized = f"size={disk_bytes},nr_inodes={INODES},mode=0700"
-    for place in (TMP, "/dev/shm", WORK, OUTPUT):  # noqa: S108
+    for place in (TMP, "/dev/shm", WORK, INPUT, OUTPUT):  # noqa: S108
         system.mount("tmpfs", place, "tmpfs", plain, sized)
     system.mount("proc", "/proc", "proc", plain | system.MS_NOEXEC)
     terminals = "newinstance,ptmxmode=0666,mode=0620"  # the zygote's are shared with the siblings

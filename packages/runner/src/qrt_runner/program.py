@@ -3,6 +3,7 @@
 This runs in the program's own process, so everything it reports is only a claim.
 """
 
+import asyncio
 import contextlib
 import errno
 import gc
@@ -121,7 +122,7 @@ def _result(order: Order, channel: socket.socket, task_class: type | None) -> by
     lock = threading.Lock()
     task: Any = NoTask() if task_class is None else task_class(backend, Calls(channel, lock))
     userpub = UserPub(channel, message_bytes=order.settings["message_bytes"], lock=lock)
-    value = run(task, userpub, params)
+    value = awaited(run(task, userpub, params))
     try:
         text = to_json(value).encode()
     except NotRepresentable as exc:
@@ -132,11 +133,25 @@ def _result(order: Order, channel: socket.socket, task_class: type | None) -> by
     return text
 
 
+def awaited(value: Any) -> Any:
+    """Return what `run` has returned; of an `async def run`, what it returns in the end."""
+    if not inspect.isawaitable(value):
+        return value
+    awaitable = value
+
+    async def main() -> Any:
+        return await awaitable
+
+    return asyncio.run(main())
+
+
 def _settle_in(settings: dict[str, Any]) -> None:
     os.chdir(settings["work"])
+    os.environ.update(settings["environ"])
     os.environ.update(
         HOME=settings["work"],
         TMPDIR=settings["tmp"],
+        INPUT_DIRECTORY=settings["input"],
         OUTPUT_DIRECTORY=settings["output"],
     )
     tempfile.tempdir = None

@@ -1,10 +1,18 @@
 """What the executor's use cases need from the world."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from qrt_contracts.values import Artifact, BackendInfo, Isolation, Limits, Payload, SkippedFile
+from qrt_contracts.values import (
+    Artifact,
+    BackendInfo,
+    Isolation,
+    Limits,
+    Payload,
+    ProgramKind,
+    SkippedFile,
+)
 from qrt_executor.domain.verdict import Claim, Exit
 
 Stream = Literal["stdout", "stderr"]
@@ -29,9 +37,16 @@ class Order:
     """What a sandbox is told to run."""
 
     source: bytes
+    """Of a QUAFU program its one module; of a TEMPLATE the canonical zip of the project."""
     input: str
     backend: str | None
     limits: Limits
+    kind: ProgramKind = ProgramKind.QUAFU
+    """QUAFU or TEMPLATE: what the runner can run."""
+    mode: Literal["run", "describe"] = "run"
+    """`describe` imports a TEMPLATE and gives its `Signature` as the result; `input` is not looked at."""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the program sees besides the environment variables that all programs see; it may be secret."""
     network: bool = False
     """The operator lets this program have the host's network."""
 

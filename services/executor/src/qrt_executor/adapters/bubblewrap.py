@@ -6,12 +6,13 @@ from pathlib import Path
 
 from qrt_executor.adapters.environment import ProgramEnvironment
 
-WORK, TMP, OUTPUT = "/job", "/tmp", "/var/runtime/output"  # noqa: S108 - the jail's own
+WORK, TMP = "/job", "/tmp"  # noqa: S108 - the jail's own
+INPUT, OUTPUT = "/var/runtime/input", "/var/runtime/output"
 _NOBODY = "65534"
 _TMP_BYTES = 64 << 20
 _PASSWD = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:{WORK}:/bin/sh\n"
 _GROUP = f"nogroup:x:{_NOBODY}:\n"
-_HIDDEN = (TMP, WORK, OUTPUT, "/dev", "/proc")
+_HIDDEN = (TMP, WORK, INPUT, OUTPUT, "/dev", "/proc")
 _ELSEWHERE = Path("/opt/environment")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ca-certificates")
@@ -61,7 +62,8 @@ def sandboxed(
         ),
         *(word for path, place in places.items() for word in ("--ro-bind", str(path), str(place))),
         *("--ro-bind", str(home / "passwd"), "/etc/passwd", "--ro-bind", str(home / "group"), "/etc/group"),
-        *("--proc", "/proc", "--dev", "/dev", "--dir", WORK, "--dir", OUTPUT),
+        *("--proc", "/proc", "--dev", "/dev"),
+        *("--dir", WORK, "--dir", INPUT, "--dir", OUTPUT),
         *("--size", str(_TMP_BYTES), "--tmpfs", TMP, "--clearenv"),
         *(word for name, value in environ.items() for word in ("--setenv", name, value)),
         *("--chdir", "/", "--remount-ro", "/dev", "--remount-ro", "/", "--"),

@@ -13,7 +13,7 @@ import orjson
 
 from qrt_contracts.values import Isolation
 from qrt_executor.adapters import collector, processes
-from qrt_executor.adapters.bubblewrap import OUTPUT, TMP, WORK
+from qrt_executor.adapters.bubblewrap import INPUT, OUTPUT, TMP, WORK
 from qrt_executor.adapters.cgroups import Cgroup
 from qrt_executor.adapters.descriptors import Reader, is_readable, readable
 from qrt_executor.adapters.scratch import Scratch
@@ -90,7 +90,13 @@ class Jail:
             self._cgroup.limit(memory_bytes=limits.memory_bytes, processes=limits.processes)
         self._caps = Caps(message_bytes=limits.message_bytes, result_bytes=limits.result_bytes)
         self._memory_limit = limits.memory_bytes
-        settings = limits.model_dump() | self._places() | {"backend": order.backend}
+        settings = limits.model_dump() | self._places()
+        settings |= {
+            "backend": order.backend,
+            "kind": order.kind.value,
+            "mode": order.mode,
+            "environ": dict(order.environ),
+        }
         await asyncio.get_running_loop().sock_sendall(
             self._events,
             frame(Frame.START, orjson.dumps(settings))
@@ -102,8 +108,9 @@ class Jail:
         """Return the program's directories as it sees them."""
         scratch = self._scratch
         if scratch is None:
-            return {"work": WORK, "tmp": TMP, "output": OUTPUT}
-        return {"work": str(scratch.work), "tmp": str(scratch.tmp), "output": str(scratch.output)}
+            return {"work": WORK, "tmp": TMP, "input": INPUT, "output": OUTPUT}
+        places = {"work": scratch.work, "tmp": scratch.tmp, "input": scratch.input, "output": scratch.output}
+        return {name: str(path) for name, path in places.items()}
 
     async def converse(self, sink: Sink) -> Claims:
         """Read all that the program sends and writes, until the last of it is dead."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A fresh tree: working directory, temporary files, output."""
+    """A fresh tree: working directory, temporary files, input, output."""
 
     root: Path
 
@@ -22,6 +22,11 @@ class Scratch:
     def tmp(self) -> Path:
         """Where its temporary files go."""
         return self.root / "tmp"
+
+    @property
+    def input(self) -> Path:
+        """Its INPUT_DIRECTORY."""
+        return self.root / "input"
 
     @property
     def output(self) -> Path:
@@ -49,10 +54,10 @@ def sweep(parent: Path) -> None:
 def make_scratch(parent: Path, *, owner: tuple[int, int] | None) -> Scratch:
     """Make a tree below `parent`; `owner` is the uid and gid it is given to, None for our own."""
     scratch = Scratch(Path(tempfile.mkdtemp(prefix=temporary_name("attempt"), dir=parent)))
-    for directory in (scratch.work, scratch.tmp, scratch.output):
+    for directory in (scratch.work, scratch.tmp, scratch.input, scratch.output):
         directory.mkdir(mode=0o700)
     if owner is not None:
-        for directory in (scratch.root, scratch.work, scratch.tmp, scratch.output):
+        for directory in (scratch.root, scratch.work, scratch.tmp, scratch.input, scratch.output):
             os.chown(directory, *owner)
     return scratch
 

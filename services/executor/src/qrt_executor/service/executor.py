@@ -220,6 +220,7 @@ class Executor:
             input=await patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
             backend=order.run.backend,
             limits=within(order.run.limits, self._policy.ceilings),
+            kind=order.run.kind,
             network=order.run.program_id in self._policy.network_programs,
         )
 
