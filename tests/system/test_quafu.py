@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from qrt_contracts.ids import new_id
-from quafu_runtime import Account, InterimResult, RuntimeService
+from quafu_runtime import Account, AsyncRuntimeService, InterimResult, RuntimeService
+from quafu_runtime.errors import NotFound
 from tests.support.quafu_client import QuafuClient, QuafuStream, Refused
 from tests.support.quafu_replay import SOURCE, replay
 from tests.support.waiting import wait_until
@@ -190,6 +191,24 @@ def run(task, userpub, params):
     ]
     assert "there is no backend 'ScQ-P10' here" in log
     assert len(heard) == 3
+
+
+async def test_the_backends_are_told(composition: Composition) -> None:
+    account = Account(api_token=TOKEN, url=composition.url)
+    async with AsyncRuntimeService(account) as service:
+
+        async def online() -> bool:
+            return [each.status for each in await service.backends()] == ["online"]
+
+        await wait_until(online, description="the simulator is online", seconds=30)
+        listed = await service.backends()
+        shown = await service.backend("Simulator")
+    assert shown.model_dump(exclude={"queue"}) == listed[0].model_dump(exclude={"queue"})
+    assert (shown.name, shown.qubits, shown.status, shown.simulated) == ("simulator", 24, "online", True)
+    assert {"h", "cx"} <= set(shown.gates)
+    with RuntimeService(account) as blocking, pytest.raises(NotFound) as missing:
+        await threaded(blocking.backend, "ScQ-P10")
+    assert "there is: simulator" in str(missing.value)
 
 
 async def test_a_seed_given_with_the_job_fixes_its_samples(api: Api) -> None:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 from qrt_contracts import codec
 from qrt_contracts.api import (
     AddVersionRequest,
+    BackendList,
+    BackendView,
     CircuitList,
     CreateProgramRequest,
     JobList,
@@ -176,6 +178,19 @@ def delete_job(job_id: str) -> Call[None]:
     """Forget an ended job. Not repeatable: a second one would find nothing."""
     request = Request(method="DELETE", path=f"/v1/jobs/{_id(job_id)}", repeat=Repeat.UNSAFE)
     return Call(request, reads_nothing, errors.JobNotFound)
+
+
+# --- backends ---------------------------------------------------------------------------------
+
+
+def list_backends() -> Call[BackendList]:
+    """List where circuits can run."""
+    return Call(Request(method="GET", path="/v1/backends"), reads(BackendList))
+
+
+def get_backend(name: str) -> Call[BackendView]:
+    """Describe one backend."""
+    return Call(Request(method="GET", path=f"/v1/backends/{_id(name)}"), reads(BackendView))
 
 
 def stream_path(job_id: str) -> str:

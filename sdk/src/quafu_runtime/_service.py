@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from qrt_contracts.api import ProgramList, ProgramView
+from qrt_contracts.api import BackendView, ProgramList, ProgramView
 from quafu_runtime import _calls
 from quafu_runtime._account import Account
 from quafu_runtime._catalogue import (
@@ -255,6 +255,20 @@ class RuntimeService:
             if cursor is None:
                 break
         return found[skip : skip + limit]
+
+    # --- backends -----------------------------------------------------------------------------
+
+    def backends(self) -> list[BackendView]:
+        """Return where circuits can run, by name: qubits, gates, status, queue, whether it simulates."""
+        return list((self._client.send(_calls.list_backends())).backends)
+
+    def backend(self, name: str) -> BackendView:
+        """Return one backend; its name is taken in upper or lower case.
+
+        Raises:
+            NotFound: there is none of that name; the text says which there are.
+        """
+        return self._client.send(_calls.get_backend(name))
 
     # --- the rest -----------------------------------------------------------------------------
 

@@ -41,6 +41,14 @@ async def test_what_is_sealed_travels_with_its_job_and_is_gone_with_its_end(
     assert (await replica.until(job.id, JobState.SUCCEEDED)).confidential is None
 
 
+async def test_an_executor_may_have_dots_in_its_name(replica: Replica) -> None:
+    executor = PlayedExecutor(replica.bus, name="node1.example.org")
+    await executor.join()
+    job = await replica.submit()
+    assert (await executor.order(job.id)).executor == "node1.example.org"
+    await executor.vanish()
+
+
 async def test_jobs_wait_for_room_and_start_when_another_ends(
     replica: Replica, executor: PlayedExecutor
 ) -> None:

@@ -13,6 +13,7 @@ from qrt_chassis.bus.memory import MemoryBus
 from qrt_gateway import app
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.watching import Watching
 from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts
@@ -78,6 +79,8 @@ async def world(
             await bus.serve("scheduler", scheduler.handlers())
         live = Live(bus, monotonic=time.monotonic)
         await stack.enter_async_context(live.subscribed())
+        fleet = Fleet(bus, monotonic=time.monotonic)
+        await stack.enter_async_context(fleet.subscribed())
         clock, store, artifacts = Clock(), MemoryAccounts(), MemoryArtifacts()
         accounts = Accounts(store, clock=clock, monotonic=clock.monotonic)
         await accounts.ensure([("alice", TOKEN), ("bob", OTHER)])
@@ -86,6 +89,7 @@ async def world(
             artifacts=artifacts,
             accounts=accounts,
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
+            fleet=fleet,
             max_body_bytes=max_body_bytes,
             quafu_wait_seconds=quafu_wait_seconds,
         )

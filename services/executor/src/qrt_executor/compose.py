@@ -19,6 +19,7 @@ from qrt_executor.adapters.cgroups import find_cgroups
 from qrt_executor.adapters.environment import probe
 from qrt_executor.adapters.pool import Station, ZygotePool
 from qrt_executor.domain.backends import SIMULATOR
+from qrt_executor.service.backends import Backends
 from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.heartbeat import Heart
 from qrt_executor.settings import ExecutorSettings
@@ -59,7 +60,7 @@ async def compose(
             bundles=CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes),
             payloads=artifacts,
             clock=clock,
-            backends={SIMULATOR: Simulator(pool)},
+            backends=Backends({SIMULATOR: Simulator(pool)}),
         )
         stack.push_async_callback(executor.close)
         heart = Heart(executor, bus, interval=timedelta(seconds=settings.heartbeat_seconds))

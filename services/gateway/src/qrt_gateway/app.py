@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from qrt_contracts.faults import RuntimeFault
 from qrt_gateway.handlers import (
     accounts,
+    backends,
     circuits,
     events,
     files,
@@ -41,6 +42,7 @@ def build(parts: Parts) -> ASGIApp:
             *events.routes(parts),
             *many.routes(parts),
             *accounts.routes(parts),
+            *backends.routes(parts),
             *quafu.routes(parts),
         ],
         exception_handlers={

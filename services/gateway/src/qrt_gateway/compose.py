@@ -18,6 +18,7 @@ from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.ports import Clock
 from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.watching import Watching
 from qrt_gateway.settings import GatewaySettings
@@ -56,6 +57,8 @@ async def compose(
             bus = await stack.enter_async_context(open_bus(settings.bus, name="gateway"))
         live = Live(bus, monotonic=time.monotonic)
         await stack.enter_async_context(live.subscribed())
+        fleet = Fleet(bus, monotonic=time.monotonic)
+        await stack.enter_async_context(fleet.subscribed())
         stored = MongoAccounts(store)
         rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
         accounts = Accounts(stored, clock=clock, monotonic=time.monotonic, rates=rates)
@@ -64,6 +67,7 @@ async def compose(
             artifacts=ArtifactStore(store),
             accounts=accounts,
             watching=Watching(bus, live),
+            fleet=fleet,
             max_body_bytes=settings.max_body_bytes,
             quafu_wait_seconds=settings.quafu_wait_seconds,
         )

@@ -20,7 +20,7 @@ DISPATCH = Subscription(
         (Exchange.EVENTS, "job.*.submitted"),
         (Exchange.EVENTS, "job.*.cancel"),
         (Exchange.EVENTS, "job.*.finished"),
-        (Exchange.EVENTS, "executor.*.heartbeat"),
+        (Exchange.EVENTS, "executor.#"),
     ),
     single_active=True,
     concurrency=32,

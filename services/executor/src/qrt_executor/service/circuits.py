@@ -137,6 +137,11 @@ class Circuits:
         except CircuitRefused as refused:
             return orjson.dumps({"refused": {"kind": refused.kind, "detail": refused.detail}})
 
+    def waiting(self, backend: str) -> int:
+        """Return how many circuits wait for a backend."""
+        line = self._lines.get(backend)
+        return 0 if line is None else len(line.waiting)
+
     async def close(self) -> None:
         """Cancel what has not ended; every circuit is recorded once this returns."""
         await self._tasks.close()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +18,6 @@ from qrt_executor import metrics
 from qrt_executor.domain.limits import within
 from qrt_executor.domain.verdict import Stop, StopCause, Verdict, judge, refused
 from qrt_executor.ports import (
-    Backend,
     Bundles,
     BundleUnusable,
     Order,
@@ -28,7 +27,7 @@ from qrt_executor.ports import (
     SandboxUnavailable,
 )
 from qrt_executor.service.attempt import Attempt, Outcome
-from qrt_executor.service.circuits import Circuits
+from qrt_executor.service.backends import Backends
 from qrt_executor.service.closing import Closing
 from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
@@ -83,7 +82,7 @@ class Executor:
         bundles: Bundles,
         payloads: Payloads,
         clock: Clock,
-        backends: Mapping[str, Backend] | None = None,
+        backends: Backends,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -92,7 +91,7 @@ class Executor:
         self._bundles = bundles
         self._payloads = payloads
         self._clock = clock
-        self._backends = backends or {}
+        self._backends = backends
         self._running: dict[Key, Attempt] = {}
         self._tasks = Tasks("attempts")
         self._closing = Closing(most=2 * policy.slots)
@@ -169,13 +168,8 @@ class Executor:
             clock=self._clock,
             stop=attempt.stop,
         )
-        circuits = Circuits(
-            self._backends,
-            own=order.run.backend,
-            seed=order.run.seed,
-            record=outputs.circuit,
-            remark=outputs.remark,
-            clock=self._clock,
+        circuits = self._backends.circuits(
+            order.run, record=outputs.circuit, remark=outputs.remark, clock=self._clock
         )
         outputs.answer = circuits.answer
         async with asyncio.TaskGroup() as group:
@@ -280,6 +274,7 @@ class Executor:
             slots=self._policy.slots if working else 0,
             running=tuple(RunningAttempt(job_id=job, attempt=number) for job, number in self._running),
             isolation=self._sandboxes.isolation,
+            backends=self._backends.told(),
             draining=self._draining,
             leaving=leaving,
         )

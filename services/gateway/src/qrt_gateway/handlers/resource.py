@@ -14,6 +14,7 @@ from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.watching import Watching
 
 
@@ -25,6 +26,7 @@ class Parts:
     artifacts: Artifacts
     accounts: Accounts
     watching: Watching
+    fleet: Fleet
     max_body_bytes: int
     quafu_wait_seconds: float = 3600.0
     """The longest a Quafu client's request for a result is held."""

@@ -6,7 +6,7 @@ isolation, never in the executor's process. The sandbox asks for circuits; a bat
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -54,7 +54,8 @@ class Simulator:
     @property
     def info(self) -> BackendInfo:
         """What it is."""
-        return BackendInfo(name=SIMULATOR, qubits=MAX_QUBITS, gates=GATES, simulated=True)
+        status: Literal["online", "offline"] = "online" if self._sandboxes.ready else "offline"
+        return BackendInfo(name=SIMULATOR, qubits=MAX_QUBITS, gates=GATES, status=status, simulated=True)
 
     def check(self, circuit: CircuitOrder) -> None:
         """Return if it takes this circuit. Raises CircuitRefused."""
