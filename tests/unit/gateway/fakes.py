@@ -87,6 +87,8 @@ class FakeRegistry:
 
     def __init__(self) -> None:
         self.programs: dict[str, Program] = {}
+        self.signature: Payload | None = None
+        """What every program takes."""
 
     def handlers(self) -> dict[type[Any], Any]:
         return {
@@ -148,7 +150,7 @@ class FakeRegistry:
             limits=Limits(),
             max_attempts=program.max_attempts,
         )
-        return c.RunResolved(run=run)
+        return c.RunResolved(run=run, signature=self.signature)
 
     def _changed(self, old: Program, **fields: Any) -> c.ProgramFound:
         self.programs[old.id] = new = old.model_copy(update=fields)
@@ -197,7 +199,9 @@ class FakeScheduler:
                 raise Conflict("this idempotency key was used with another request")
             if bound[0] != command.job_id:
                 return c.Submitted(job=self.jobs[bound[0]], repeated=True)
-        return c.Submitted(job=self.add(command.job_id, owner=command.caller, run=command.run))
+        return c.Submitted(
+            job=self.add(command.job_id, owner=command.caller, run=command.run, tags=command.tags)
+        )
 
     def add(self, job_id: str, *, owner: str = "alice", run: RunSpec | None = None, **fields: Any) -> Job:
         run = run or RunSpec(
@@ -272,6 +276,7 @@ class FakeScheduler:
     async def list(self, command: c.ListJobs) -> c.JobPage:
         mine = [job for job in self.jobs.values() if job.owner == command.caller]
         mine = [job for job in mine if command.status in (None, job.status)]
+        mine = [job for job in mine if command.tag is None or command.tag in job.tags]
         return c.JobPage(jobs=tuple(mine[: command.limit]))
 
     async def cancel(self, command: c.CancelJob) -> c.Submitted:

@@ -15,6 +15,7 @@ from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
+from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts
 
@@ -89,6 +90,7 @@ async def world(
             artifacts=artifacts,
             accounts=accounts,
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
+            submissions=Submissions(artifacts),
             fleet=fleet,
             max_body_bytes=max_body_bytes,
             quafu_wait_seconds=quafu_wait_seconds,

@@ -129,6 +129,8 @@ class SubmitRequest(_Request):
     priority: int = Field(default=0, ge=-100, le=100)
     seed: int | None = Field(default=None, ge=0, lt=1 << 63)
     """Fixes what the simulator samples for the job's circuits."""
+    tags: tuple[str, ...] = Field(default=(), max_length=64)
+    """Words to find the job by, each of 1 to 256 characters."""
 
     @model_validator(mode="after")
     def _names_one_program(self) -> Self:
@@ -160,6 +162,7 @@ class JobView(_View):
     problem: Problem | None
     """Why the job FAILED or was CANCELLED."""
     priority: int
+    tags: tuple[str, ...] = ()
     backend: str | None
     limits: Limits
     last_output: int
@@ -196,6 +199,7 @@ class JobView(_View):
             cancel_requested=job.cancel_requested,
             problem=job.problem,
             priority=job.priority,
+            tags=job.tags,
             backend=job.run.backend,
             limits=job.run.limits,
             last_output=job.last_output,

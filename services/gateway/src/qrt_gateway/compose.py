@@ -20,6 +20,7 @@ from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
+from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 from qrt_gateway.settings import GatewaySettings
 
@@ -62,11 +63,13 @@ async def compose(
         stored = MongoAccounts(store)
         rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
         accounts = Accounts(stored, clock=clock, monotonic=time.monotonic, rates=rates)
+        artifacts = ArtifactStore(store)
         parts = Parts(
             bus=bus,
-            artifacts=ArtifactStore(store),
+            artifacts=artifacts,
             accounts=accounts,
             watching=Watching(bus, live),
+            submissions=Submissions(artifacts),
             fleet=fleet,
             max_body_bytes=settings.max_body_bytes,
             quafu_wait_seconds=settings.quafu_wait_seconds,

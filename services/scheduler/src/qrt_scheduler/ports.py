@@ -35,6 +35,7 @@ class JobFilter:
     owner: str
     program_id: str | None = None
     status: JobState | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

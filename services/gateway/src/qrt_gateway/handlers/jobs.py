@@ -14,9 +14,9 @@ from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.ids import HexId, new_id
 from qrt_contracts.states import JobState
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.domain.texts import canonical
 from qrt_gateway.handlers.reading import body_as, id_of, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
-from qrt_gateway.handlers.texts import canonical, text_of
 
 _KEY = re.compile(r"[ -~]{1,255}")
 
@@ -28,6 +28,7 @@ class ListQuery(BaseModel):
 
     program_id: HexId | None = None
     status: JobState | None = None
+    tag: str | None = Field(default=None, min_length=1, max_length=256)
     limit: int = Field(default=50, ge=1, le=500)
     cursor: HexId | None = None
 
@@ -45,14 +46,18 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     """Queue a job: 201 for a new one, 200 for the one an earlier request with the same key made."""
     key = _idempotency_key(request)
     wanted = await body_as(request, SubmitRequest, limit=parts.max_body_bytes)
-    payload = await parts.artifacts.wrap(text_of(wanted.input))
     resolved = await parts.bus.request(_resolve(wanted, caller))
+    judged = await parts.submissions.judged(
+        wanted.input, tags=wanted.tags, kind=resolved.run.kind, signature=resolved.signature
+    )
+    payload = await parts.artifacts.wrap(judged.text)
     command = SubmitJob(
         caller=caller.name,
         job_id=new_id(),
         run=resolved.run.model_copy(update={"seed": wanted.seed}),
         input=payload,
         priority=wanted.priority,
+        tags=judged.tags,
         idempotency_key=key,
         fingerprint=_fingerprint(wanted) if key else None,
     )

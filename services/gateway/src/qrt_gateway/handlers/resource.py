@@ -15,6 +15,7 @@ from qrt_gateway.handlers.problems import away
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.fleet import Fleet
+from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 
 
@@ -26,6 +27,7 @@ class Parts:
     artifacts: Artifacts
     accounts: Accounts
     watching: Watching
+    submissions: Submissions
     fleet: Fleet
     max_body_bytes: int
     quafu_wait_seconds: float = 3600.0

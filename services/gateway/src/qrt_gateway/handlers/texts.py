@@ -6,11 +6,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from qrt_contracts.faults import InvalidRequest
+from qrt_gateway.domain.texts import MAX_DEPTH
 from qrt_gateway.handlers.problems import MalformedBody
-
-MAX_DEPTH = 254
-"""Arrays and objects inside one another, the outermost counted."""
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
@@ -32,23 +29,6 @@ def parsed(body: bytes) -> Any:
     if _LONG_NUMBER.search(body):
         _refuse_long_integers(body)
     return value
-
-
-def text_of(value: Any) -> str:
-    """Return the JSON text of what `parsed` returned.
-
-    Raises:
-        InvalidRequest: it is nested too deeply.
-    """
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        raise InvalidRequest(f"the input is nested deeper than {MAX_DEPTH} levels", field="input") from None
-
-
-def canonical(value: Any) -> bytes:
-    """Return a JSON text that is equal for equal values, whatever the order of their keys."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _refuse_long_integers(body: bytes) -> None:

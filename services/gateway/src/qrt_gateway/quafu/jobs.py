@@ -12,9 +12,9 @@ from qrt_contracts.ids import new_id
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Payload
+from qrt_gateway.domain.texts import text_of
 from qrt_gateway.handlers.outputs import log_text
 from qrt_gateway.handlers.streaming import begun
-from qrt_gateway.handlers.texts import text_of
 from qrt_gateway.quafu.asked import Run, id_in, object_of, read_as
 from qrt_gateway.quafu.endpoint import Asking, Endpoint
 from qrt_gateway.quafu.shapes import NUMBERS, ended_at, error_text, submitted

@@ -63,6 +63,7 @@ class MongoJobs:
         """Make the indexes. Safe to repeat, by several replicas at once."""
         await self._jobs.create_index([("owner", 1), ("_id", -1)])
         await self._jobs.create_index([("owner", 1), ("status", 1)])
+        await self._jobs.create_index([("owner", 1), ("tags", 1)])
         await self._jobs.create_index("status")
         await self._jobs.create_index("ended_on", sparse=True)
         await self._jobs.create_index("outbox.token", sparse=True)
@@ -116,6 +117,8 @@ class MongoJobs:
             query["run.program_id"] = which.program_id
         if which.status:
             query["status"] = which.status.value
+        if which.tag:
+            query["tags"] = which.tag
         if before:
             query["_id"] = {"$lt": before}
         found = self._jobs.find(query).sort("_id", -1).limit(limit)

@@ -54,6 +54,7 @@ class Jobs:
             status=JobState.QUEUED,
             attempt=0,
             priority=command.priority,
+            tags=command.tags,
             confidential=command.confidential,
             created_at=self._clock(),
         )
@@ -75,7 +76,7 @@ class Jobs:
 
     async def list(self, command: ListJobs) -> JobPage:
         """Return a page of the caller's jobs."""
-        which = JobFilter(command.caller, command.program_id, command.status)
+        which = JobFilter(command.caller, command.program_id, command.status, command.tag)
         found = await self._jobs.page(which, limit=command.limit + 1, before=command.cursor)
         page = found[: command.limit]
         more = len(found) > command.limit

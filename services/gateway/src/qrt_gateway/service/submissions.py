@@ -1,0 +1,68 @@
+"""What every surface does with an input before a job of it is queued."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from qrt_contracts.faults import InvalidRequest
+from qrt_contracts.values import Payload, ProgramKind
+from qrt_gateway.domain.inputs import OBJECT_KINDS, SIGNATURE_BYTES, Inputs, object_input
+from qrt_gateway.domain.reserved import SECRETS, TAGS, parted, tags_of
+from qrt_gateway.domain.texts import text_of
+from qrt_gateway.ports import Artifacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An input that may be queued."""
+
+    text: str
+    """Its JSON, without what is the runtime's."""
+    tags: tuple[str, ...] = ()
+
+
+class Submissions:
+    """Judges inputs; one per gateway."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._inputs = Inputs()
+
+    async def judged(
+        self, value: Any, *, tags: tuple[str, ...] = (), kind: ProgramKind, signature: Payload | None
+    ) -> Judged:
+        """Return an input as its program gets it, and all its tags: those given and those in `$tags`.
+
+        Raises:
+            InvalidRequest: it is no input for this program, or its tags are none.
+        """
+        value, found = object_input(value, kind), tags_of(tags)
+        if kind in OBJECT_KINDS:
+            parts = parted(value)
+            value = parts.input
+            found = tags_of([*found, *tags_of(parts.tags, pointer=f"/{TAGS}")], pointer=f"/{TAGS}")
+            if parts.secrets:
+                raise InvalidRequest("this release takes no secrets", field=SECRETS)
+        text = text_of(value)
+        if signature is not None:
+            await self._check(value, signature, size=len(text))
+        return Judged(text=text, tags=found)
+
+    async def _check(self, value: Any, signature: Payload, *, size: int) -> None:
+        if signature.size > SIGNATURE_BYTES:
+            return
+        digest = _digest(signature)
+        known = self._inputs.knows(digest)
+        content = None if known else await self._content(signature)
+        self._inputs.check(value, digest=digest, signature=content, size=size)
+
+    async def _content(self, signature: Payload) -> bytes:
+        if signature.artifact is None:
+            return (signature.text or "").encode()
+        return b"".join([piece async for piece in self._artifacts.read(signature.artifact.sha256)])
+
+
+def _digest(signature: Payload) -> str:
+    if signature.artifact is not None:
+        return signature.artifact.sha256
+    return hashlib.sha256((signature.text or "").encode()).hexdigest()
