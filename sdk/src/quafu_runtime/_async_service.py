@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import httpx
 
-from qrt_contracts.api import BackendView, ProgramList, ProgramView
+from qrt_contracts.api import ProgramList, ProgramView
+from qrt_contracts.api_fleet import BackendView
 from quafu_runtime import _calls
 from quafu_runtime._account import Account
 from quafu_runtime._async_client import AsyncClient
@@ -24,7 +25,7 @@ from quafu_runtime._many import ManyState
 from quafu_runtime._program import RuntimeProgram, program_fields, read_source
 from quafu_runtime._status import JobStatus, state_of
 from quafu_runtime._stream_async import AsyncJobsStream
-from quafu_runtime.errors import InvalidRequest
+from quafu_runtime.errors import InvalidRequest, NotFound
 
 
 class AsyncRuntimeService:
@@ -206,6 +207,33 @@ class AsyncRuntimeService:
             NotFound: there is none of that name; the text says which there are.
         """
         return await self._client.send(_calls.get_backend(name))
+
+    async def save_quafu_token(self, token: str) -> None:
+        """Keep your token for the Quafu cloud with the runtime: your jobs can then use its devices.
+
+        It is kept sealed, and neither told again nor shown to programs.
+
+        Raises:
+            Conflict: this runtime takes no secrets.
+            InvalidRequest: it is no token.
+        """
+        await self._client.send(_calls.put_quafu_token(token))
+
+    async def has_quafu_token(self) -> bool:
+        """Return whether the runtime keeps a token of yours for the Quafu cloud."""
+        try:
+            await self._client.send(_calls.get_quafu_token())
+        except NotFound:
+            return False
+        return True
+
+    async def delete_quafu_token(self) -> None:
+        """Have the runtime forget your token for the Quafu cloud.
+
+        Raises:
+            NotFound: it keeps none.
+        """
+        await self._client.send(_calls.delete_quafu_token())
 
     # --- the rest -----------------------------------------------------------------------------
 

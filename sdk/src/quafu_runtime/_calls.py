@@ -9,8 +9,6 @@ from pydantic import BaseModel, ValidationError
 from qrt_contracts import codec
 from qrt_contracts.api import (
     AddVersionRequest,
-    BackendList,
-    BackendView,
     CircuitList,
     CreateProgramRequest,
     JobList,
@@ -21,6 +19,7 @@ from qrt_contracts.api import (
     SubmitRequest,
     UpdateProgramRequest,
 )
+from qrt_contracts.api_fleet import BackendList, BackendView, CredentialView
 from qrt_contracts.faults import field_errors
 from qrt_contracts.states import JobState
 from quafu_runtime import errors
@@ -191,6 +190,25 @@ def list_backends() -> Call[BackendList]:
 def get_backend(name: str) -> Call[BackendView]:
     """Describe one backend."""
     return Call(Request(method="GET", path=f"/v1/backends/{_id(name)}"), reads(BackendView))
+
+
+_QUAFU_CREDENTIAL = "/v1/account/credentials/quafu"
+
+
+def put_quafu_token(token: str) -> Call[CredentialView]:
+    """Keep a token for the Quafu cloud; a second time it replaces itself."""
+    content = to_json({"token": token}, what="token")
+    return Call(Request(method="PUT", path=_QUAFU_CREDENTIAL, content=content), reads(CredentialView))
+
+
+def get_quafu_token() -> Call[CredentialView]:
+    """Tell whether a token for the Quafu cloud is kept."""
+    return Call(Request(method="GET", path=_QUAFU_CREDENTIAL), reads(CredentialView))
+
+
+def delete_quafu_token() -> Call[None]:
+    """Forget the token for the Quafu cloud."""
+    return Call(Request(method="DELETE", path=_QUAFU_CREDENTIAL, repeat=Repeat.UNSAFE), reads_nothing)
 
 
 def stream_path(job_id: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import httpx
 
-from qrt_contracts.api import BackendView, ProgramList, ProgramView
+from qrt_contracts.api import ProgramList, ProgramView
+from qrt_contracts.api_fleet import BackendView
 from quafu_runtime import _calls
 from quafu_runtime._account import Account
 from quafu_runtime._catalogue import (
@@ -25,7 +26,7 @@ from quafu_runtime._program import RuntimeProgram, listed, program_fields, read_
 from quafu_runtime._said import NO_PROGRAMS, SKIP_OUT_OF_RANGE, say
 from quafu_runtime._status import JobStatus, state_of
 from quafu_runtime._stream_sync import JobsStream
-from quafu_runtime.errors import InvalidRequest
+from quafu_runtime.errors import InvalidRequest, NotFound
 
 
 class RuntimeService:
@@ -269,6 +270,33 @@ class RuntimeService:
             NotFound: there is none of that name; the text says which there are.
         """
         return self._client.send(_calls.get_backend(name))
+
+    def save_quafu_token(self, token: str) -> None:
+        """Keep your token for the Quafu cloud with the runtime: your jobs can then use its devices.
+
+        It is kept sealed, and neither told again nor shown to programs.
+
+        Raises:
+            Conflict: this runtime takes no secrets.
+            InvalidRequest: it is no token.
+        """
+        self._client.send(_calls.put_quafu_token(token))
+
+    def has_quafu_token(self) -> bool:
+        """Return whether the runtime keeps a token of yours for the Quafu cloud."""
+        try:
+            self._client.send(_calls.get_quafu_token())
+        except NotFound:
+            return False
+        return True
+
+    def delete_quafu_token(self) -> None:
+        """Have the runtime forget your token for the Quafu cloud.
+
+        Raises:
+            NotFound: it keeps none.
+        """
+        self._client.send(_calls.delete_quafu_token())
 
     # --- the rest -----------------------------------------------------------------------------
 

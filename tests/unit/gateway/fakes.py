@@ -25,17 +25,19 @@ from qrt_contracts.values import (
     Visibility,
 )
 from qrt_gateway.domain.accounts import Caller, Token
+from qrt_gateway.domain.credentials import Credential
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class MemoryAccounts:
-    """The `AccountStore` port."""
+    """The `AccountStore` and `CredentialStore` ports."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Caller] = {}
         self.by_digest: dict[str, Token] = {}
         self.look_ups = 0
+        self.credentials: dict[tuple[str, str], Credential] = {}
 
     async def add_account(self, account: Caller, *, now: datetime) -> bool:
         return self.accounts.setdefault(account.name, account) is account
@@ -55,6 +57,15 @@ class MemoryAccounts:
 
     async def revoke(self, digest: str, *, now: datetime) -> None:
         self.by_digest[digest] = replace(self.by_digest[digest], revoked_at=now)
+
+    async def put_credential(self, credential: Credential) -> None:
+        self.credentials[credential.account, credential.cloud] = credential
+
+    async def credential(self, account: str, cloud: str) -> Credential | None:
+        return self.credentials.get((account, cloud))
+
+    async def delete_credential(self, account: str, cloud: str) -> None:
+        self.credentials.pop((account, cloud), None)
 
 
 class MemoryArtifacts:

@@ -7,19 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from qrt_chassis.bus.memory import MemoryBus
+from qrt_chassis.sealing import Seal
 from qrt_gateway import app
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
+from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts
 
 TOKEN, OTHER = "alice-token", "bob-token"
+SEAL = Seal(SecretStr("a sealing key of at least 32 characters"))
 
 
 @dataclass
@@ -68,6 +72,7 @@ async def world(
     max_body_bytes: int = 100_000,
     sweep_seconds: float = 10.0,
     services: bool = True,
+    sealing: bool = True,
     quafu_wait_seconds: float = 30.0,
 ) -> AsyncIterator[World]:
     """Build it; `services` False leaves every command unanswered."""
@@ -92,6 +97,7 @@ async def world(
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
             submissions=Submissions(artifacts),
             fleet=fleet,
+            secrets=Secrets(store, seal=SEAL if sealing else None, clock=clock, monotonic=clock.monotonic),
             max_body_bytes=max_body_bytes,
             quafu_wait_seconds=quafu_wait_seconds,
         )

@@ -17,6 +17,16 @@ from qrt_contracts.values import Confidential
 MIN_KEY_CHARACTERS = 32
 
 
+def for_jobs_of(owner: str) -> str:
+    """Return the purpose of what an owner's jobs carry."""
+    return f"jobs of {owner}"
+
+
+def for_account(name: str) -> str:
+    """Return the purpose of what an account keeps."""
+    return f"account {name}"
+
+
 class SealBroken(Exception):
     """What is to be opened was not sealed with any of these keys, or not for this purpose."""
 
@@ -31,7 +41,7 @@ SealingKeys = Annotated[SecretStr, AfterValidator(_checked)]
 
 
 class Seal:
-    """Seals `Confidential` values for one purpose each, such as a job's id."""
+    """Seals `Confidential` values for one purpose each, such as the jobs of one owner."""
 
     def __init__(self, keys: SecretStr) -> None:
         """Take the keys, several with commas between: the first one seals, each one opens.

@@ -7,14 +7,18 @@ serves these shapes, the SDK parses them, and OpenAPI is derived from them.
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from qrt_contracts.events import Heartbeat
 from qrt_contracts.faults import Problem
 from qrt_contracts.jobs import Attempt, Job, QueuePlace
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
-    BackendInfo,
     Circuit,
     Isolation,
     LimitOverrides,
@@ -272,63 +276,6 @@ class CircuitList(_View):
     circuits: tuple[Circuit, ...]
     last: int
     complete: bool
-
-
-# --- backends and executors -----------------------------------------------------------------------
-
-
-class BackendView(BackendInfo):
-    """`GET /v1/backends/{name}`: where circuits can run."""
-
-    executors: int = 0
-    """How many executors serve it now; with none it is offline."""
-
-
-class BackendList(_View):
-    """`GET /v1/backends`, by name."""
-
-    backends: tuple[BackendView, ...]
-
-
-class ExecutorView(_View):
-    """What an executor said of itself a moment ago."""
-
-    name: str
-    slots: int
-    """Attempts it takes at once; 0 while it refuses work."""
-    running: int
-    """Attempts it runs now."""
-    isolation: Isolation
-    kinds: tuple[ProgramKind, ...]
-    backends: tuple[str, ...] = ()
-    cpus: float | None = None
-    memory_bytes: int | None = None
-    gpus: int = 0
-    warm_environments: int = 0
-    draining: bool = False
-
-    @classmethod
-    def of(cls, beat: Heartbeat) -> Self:
-        """Return what an administrator sees of a heartbeat."""
-        return cls(
-            name=beat.executor,
-            slots=beat.slots,
-            running=len(beat.running),
-            isolation=beat.isolation,
-            kinds=beat.kinds,
-            backends=tuple(each.name for each in beat.backends),
-            cpus=beat.cpus,
-            memory_bytes=beat.memory_bytes,
-            gpus=beat.gpus,
-            warm_environments=len(beat.warm_environments),
-            draining=beat.draining,
-        )
-
-
-class ExecutorList(_View):
-    """`GET /v1/executors`, administrators only."""
-
-    executors: tuple[ExecutorView, ...]
 
 
 # --- frames of WS /v1/jobs/{id}/stream?after=N&attempt=A -----------------------------------------

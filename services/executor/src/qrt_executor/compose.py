@@ -9,6 +9,7 @@ from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus, Subscribed
 from qrt_chassis.lifecycle import Service
+from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import Isolation, LimitOverrides, Limits
@@ -61,6 +62,7 @@ async def compose(
             payloads=artifacts,
             clock=clock,
             backends=Backends({SIMULATOR: Simulator(pool)}),
+            seal=Seal(settings.sealing_keys) if settings.sealing_keys else None,
         )
         stack.push_async_callback(executor.close)
         heart = Heart(executor, bus, interval=timedelta(seconds=settings.heartbeat_seconds))

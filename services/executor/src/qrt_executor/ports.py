@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from qrt_contracts.values import (
     Artifact,
@@ -209,10 +209,14 @@ class CircuitOrder:
     priority: int = 2
 
 
-class CircuitRefused(Exception):
-    """A backend will not or cannot run a circuit; `kind` is `circuit`, `user` or `backend`."""
+RefusalKind = Literal["circuit", "compile", "user", "token", "no_token", "backend"]
+"""Whose fault it is: the circuit's, the settings', the owner's token for a cloud, or the backend's."""
 
-    def __init__(self, kind: Literal["circuit", "user", "backend"], detail: str) -> None:
+
+class CircuitRefused(Exception):
+    """A backend will not or cannot run a circuit; `kind` is the error that the program gets."""
+
+    def __init__(self, kind: RefusalKind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
@@ -239,8 +243,30 @@ class Backend(Protocol):
     def batch(self) -> int:
         """How many circuits it likes to take at once."""
 
+    @property
+    def lanes(self) -> int:
+        """How many benches of one attempt it serves at a time."""
+
     def check(self, circuit: CircuitOrder) -> None:
         """Return if it takes this circuit. Raises CircuitRefused."""
 
+    async def describe(self) -> Mapping[str, Any]:
+        """Return all that is known of it, for `task.get_backend_info`. Raises CircuitRefused."""
+
     async def open(self, *, seed: int | None) -> Bench:
         """Return a place for one attempt. Raises CircuitRefused."""
+
+
+class Cloud(Protocol):
+    """Backends of a service outside, for owners with an account there."""
+
+    @property
+    def credential(self) -> str:
+        """By which name `Confidential.credentials` has a job's token for it."""
+
+    @property
+    def known(self) -> tuple[BackendInfo, ...]:
+        """Its backends, as it told them last."""
+
+    async def backends(self, token: str) -> Mapping[str, Backend]:
+        """Return its backends by name, for the holder of a token. Raises CircuitRefused."""

@@ -12,6 +12,7 @@ from qrt_gateway.handlers import (
     accounts,
     backends,
     circuits,
+    credentials,
     events,
     files,
     jobs,
@@ -43,6 +44,7 @@ def build(parts: Parts) -> ASGIApp:
             *many.routes(parts),
             *accounts.routes(parts),
             *backends.routes(parts),
+            *credentials.routes(parts),
             *quafu.routes(parts),
         ],
         exception_handlers={

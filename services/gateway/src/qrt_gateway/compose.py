@@ -10,6 +10,7 @@ from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.lifecycle import Service
+from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_gateway import app
 from qrt_gateway.adapters.mongo import MongoAccounts
@@ -20,6 +21,7 @@ from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
+from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 from qrt_gateway.settings import GatewaySettings
@@ -71,6 +73,12 @@ async def compose(
             watching=Watching(bus, live),
             submissions=Submissions(artifacts),
             fleet=fleet,
+            secrets=Secrets(
+                stored,
+                seal=Seal(settings.sealing_keys) if settings.sealing_keys else None,
+                clock=clock,
+                monotonic=time.monotonic,
+            ),
             max_body_bytes=settings.max_body_bytes,
             quafu_wait_seconds=settings.quafu_wait_seconds,
         )

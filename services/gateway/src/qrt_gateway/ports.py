@@ -6,6 +6,7 @@ from typing import Protocol
 
 from qrt_contracts.values import Artifact, Payload
 from qrt_gateway.domain.accounts import Caller, Token
+from qrt_gateway.domain.credentials import Credential
 
 Clock = Callable[[], datetime]
 
@@ -30,6 +31,19 @@ class AccountStore(Protocol):
 
     async def revoke(self, digest: str, *, now: datetime) -> None:
         """Mark a token as revoked, unless it is already."""
+
+
+class CredentialStore(Protocol):
+    """Where sealed tokens for services outside are kept."""
+
+    async def put_credential(self, credential: Credential) -> None:
+        """Store a credential in place of an earlier one."""
+
+    async def credential(self, account: str, cloud: str) -> Credential | None:
+        """Return an account's credential for a cloud."""
+
+    async def delete_credential(self, account: str, cloud: str) -> None:
+        """Forget it, if it is there."""
 
 
 class Artifacts(Protocol):

@@ -15,14 +15,15 @@ class Chosen:
 
 
 def choose(wanted: str, *, own: str | None, available: Collection[str]) -> Chosen | None:
-    """Return the backend that `wanted` means, None if it means none.
+    """Return the backend that `wanted` means, in upper or lower case; None if it means none.
 
     A job whose own backend is the simulator runs everything on it, also what names a device that is
     not here; a job that was meant for a device is not simulated behind its owner's back.
     """
-    if wanted in available:
-        return Chosen(wanted)
-    if own not in (None, "", SIMULATOR) or SIMULATOR not in available:
+    names = {each.casefold(): each for each in available}
+    if found := names.get(wanted.casefold()):
+        return Chosen(found)
+    if (own or SIMULATOR).casefold() != SIMULATOR or SIMULATOR not in names:
         return None
     return Chosen(
         SIMULATOR, f"there is no backend {wanted[:64]!r} here: its circuits run on {SIMULATOR!r} instead"

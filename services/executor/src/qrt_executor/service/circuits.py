@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from qrt_chassis.tasks import Tasks
 from qrt_contracts.values import Circuit
-from qrt_executor.domain.backends import choose
 from qrt_executor.ports import Backend, Bench, CircuitOrder, CircuitRefused, InvalidCall
+from qrt_executor.service.reach import Reach
 
 log = logging.getLogger(__name__)
 
@@ -105,24 +105,19 @@ class Circuits:
 
     def __init__(
         self,
-        backends: Mapping[str, Backend],
+        reach: Reach,
         *,
-        own: str | None,
         seed: int | None,
         record: Callable[[Circuit], None],
-        remark: Callable[[str], None],
         clock: Callable[[], datetime],
     ) -> None:
-        self._backends = backends
-        self._own = own
+        self._reach = reach
         self._seed = seed
         self._record = record
-        self._remark = remark
         self._clock = clock
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._unfinished: dict[str, _Sent] = {}
         self._lines: dict[str, _Line] = {}
-        self._warned: set[str] = set()
         self._number = 0
         self._tasks = Tasks("circuits")
 
@@ -151,7 +146,7 @@ class Circuits:
     async def _answer(self, asked: _Send | _Retrieve | _Backend) -> dict[str, Any]:
         match asked:
             case _Send():
-                sent = self._take(asked)
+                sent = self._take(asked, await self._reach.find(asked.backend))
                 if asked.wait:
                     await sent.done.wait()
                 return sent.told()
@@ -161,21 +156,9 @@ class Circuits:
                     raise CircuitRefused("user", f"the circuit {asked.id[:64]} is not known any more")
                 return known.told()
             case _Backend():
-                info = self._choose(asked.backend).info
-                return {**info.model_dump(mode="json"), "full_info": info.model_dump(mode="json")}
+                return dict(await (await self._reach.find(asked.backend)).describe())
 
-    def _choose(self, wanted: str) -> Backend:
-        chosen = choose(wanted, own=self._own, available=self._backends.keys())
-        if chosen is None:
-            names = ", ".join(sorted(self._backends)) or "none"
-            raise CircuitRefused("user", f"there is no backend {wanted[:64]!r} here; there is: {names}")
-        if chosen.warning and wanted not in self._warned and len(self._warned) < MAX_KEPT:
-            self._warned.add(wanted)
-            self._remark(chosen.warning)
-        return self._backends[chosen.name]
-
-    def _take(self, asked: _Send) -> _Sent:
-        backend = self._choose(asked.backend)
+    def _take(self, asked: _Send, backend: Backend) -> _Sent:
         order = CircuitOrder(
             **asked.circuit.model_dump(), name=asked.name, compile=asked.compile, priority=asked.priority
         )
@@ -193,7 +176,8 @@ class Circuits:
         line = self._lines.get(name)
         if line is None:
             line = self._lines[name] = _Line()
-            self._tasks.start(self._work(backend, line), name=name)
+            for lane in range(backend.lanes):
+                self._tasks.start(self._work(backend, line), name=f"{name} {lane}")
         line.waiting.append(sent)
         line.filled.set()
         return sent
@@ -203,8 +187,8 @@ class Circuits:
         bench: Bench | None = None
         try:
             while True:
-                line.filled.clear()
-                if not line.waiting:
+                while not line.waiting:
+                    line.filled.clear()
                     await line.filled.wait()
                 batch = [line.waiting.popleft() for _ in range(min(backend.batch, len(line.waiting)))]
                 for sent in batch:

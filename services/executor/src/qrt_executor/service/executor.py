@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.logging import bind
+from qrt_chassis.sealing import Seal, SealBroken
 from qrt_chassis.tasks import Tasks
 from qrt_contracts.endings import Ending, ended
 from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, RunAttempt, RunningAttempt
 from qrt_contracts.faults import RuntimeFault
-from qrt_contracts.values import LimitOverrides, Payload, Usage
+from qrt_contracts.values import Confidential, LimitOverrides, Payload, Usage
 from qrt_executor import metrics
 from qrt_executor.domain.limits import within
 from qrt_executor.domain.verdict import Stop, StopCause, Verdict, judge, refused
@@ -29,6 +30,7 @@ from qrt_executor.ports import (
 from qrt_executor.service.attempt import Attempt, Outcome
 from qrt_executor.service.backends import Backends
 from qrt_executor.service.closing import Closing
+from qrt_executor.service.confidential import opened
 from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
 from qrt_executor.service.patience import patiently
@@ -83,6 +85,7 @@ class Executor:
         payloads: Payloads,
         clock: Clock,
         backends: Backends,
+        seal: Seal | None = None,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -92,6 +95,7 @@ class Executor:
         self._payloads = payloads
         self._clock = clock
         self._backends = backends
+        self._seal = seal
         self._running: dict[Key, Attempt] = {}
         self._tasks = Tasks("attempts")
         self._closing = Closing(most=2 * policy.slots)
@@ -160,6 +164,10 @@ class Executor:
 
     async def _finish(self, order: RunAttempt, attempt: Attempt) -> AttemptFinished:
         started = self._clock()
+        try:
+            confidential = opened(order, self._seal)
+        except SealBroken as exc:
+            return self._report(order, _fault(str(exc)), started=started)
         outputs = Outputs(
             job_id=order.job_id,
             attempt=order.attempt,
@@ -169,13 +177,13 @@ class Executor:
             stop=attempt.stop,
         )
         circuits = self._backends.circuits(
-            order.run, record=outputs.circuit, remark=outputs.remark, clock=self._clock
+            order.run, confidential, record=outputs.circuit, remark=outputs.remark, clock=self._clock
         )
         outputs.answer = circuits.answer
         async with asyncio.TaskGroup() as group:
             group.create_task(outputs.publish_all())
             try:
-                verdict, outcome = await self._outcome(order, attempt, outputs)
+                verdict, outcome = await self._outcome(order, confidential, attempt, outputs)
             finally:
                 await circuits.close()
             if outcome is not None:
@@ -187,11 +195,11 @@ class Executor:
         )
 
     async def _outcome(
-        self, order: RunAttempt, attempt: Attempt, outputs: Outputs
+        self, order: RunAttempt, confidential: Confidential, attempt: Attempt, outputs: Outputs
     ) -> tuple[Verdict, Outcome | None]:
         """Run the attempt and judge it; whatever goes wrong on our side ends as a verdict too."""
         try:
-            wanted = await self._order(order)
+            wanted = await self._order(order, confidential)
             outcome = await attempt.run(
                 wanted, sandboxes=self._sandboxes, outputs=outputs, payloads=self._payloads
             )
@@ -208,13 +216,14 @@ class Executor:
             verdict = self._sandbox_lost(order.job_id, verdict)
         return verdict, outcome
 
-    async def _order(self, order: RunAttempt) -> Order:
+    async def _order(self, order: RunAttempt, confidential: Confidential) -> Order:
         return Order(
             source=await patiently(lambda: self._bundles.source(order.run.bundle)),
             input=await patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
             backend=order.run.backend,
             limits=within(order.run.limits, self._policy.ceilings),
             kind=order.run.kind,
+            environ=confidential.secrets,
             network=order.run.program_id in self._policy.network_programs,
         )
 

@@ -4,6 +4,7 @@
 |---|---|---|
 | accounts | name | the account |
 | tokens | sha256 of the token | whose it is, until when; never its text |
+| credentials | account:cloud | the account's token for a service outside, sealed |
 """
 
 from datetime import datetime
@@ -13,17 +14,19 @@ from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
 from qrt_gateway.domain.accounts import Caller, Token
+from qrt_gateway.domain.credentials import Credential
 
 _FIELDS = ("id", "name", "account", "created_at", "expires_at", "revoked_at")
 
 
 class MongoAccounts:
-    """The `AccountStore` port."""
+    """The `AccountStore` and `CredentialStore` ports."""
 
     def __init__(self, store: Store) -> None:
         database = store.database("gateway")
         self._accounts = database["accounts"]
         self._tokens = database["tokens"]
+        self._credentials = database["credentials"]
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
@@ -64,6 +67,26 @@ class MongoAccounts:
     async def revoke(self, digest: str, *, now: datetime) -> None:
         """Mark a token as revoked, unless it is already."""
         await self._tokens.update_one({"_id": digest, "revoked_at": None}, {"$set": {"revoked_at": now}})
+
+    async def put_credential(self, credential: Credential) -> None:
+        """Store a credential in place of an earlier one."""
+        fields = {"sealed": credential.sealed, "updated_at": credential.updated_at}
+        await self._credentials.update_one(
+            {"_id": _credential_id(credential.account, credential.cloud)}, {"$set": fields}, upsert=True
+        )
+
+    async def credential(self, account: str, cloud: str) -> Credential | None:
+        """Return an account's credential for a cloud."""
+        found = await self._credentials.find_one({"_id": _credential_id(account, cloud)})
+        return Credential(account, cloud, found["sealed"], found["updated_at"]) if found else None
+
+    async def delete_credential(self, account: str, cloud: str) -> None:
+        """Forget it, if it is there."""
+        await self._credentials.delete_one({"_id": _credential_id(account, cloud)})
+
+
+def _credential_id(account: str, cloud: str) -> str:
+    return f"{account}:{cloud}"  # neither name can hold a colon
 
 
 def _token(document: dict[str, Any]) -> Token:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from qrt_contracts.api import BackendList, BackendView, ExecutorList, ExecutorView
+from qrt_contracts.api_fleet import BackendList, BackendView, ExecutorList, ExecutorView
 from qrt_contracts.faults import Forbidden, NotFound
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.backends import Offer

@@ -58,6 +58,7 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
         input=payload,
         priority=wanted.priority,
         tags=judged.tags,
+        confidential=await parts.secrets.for_job(caller.name),
         idempotency_key=key,
         fingerprint=_fingerprint(wanted) if key else None,
     )

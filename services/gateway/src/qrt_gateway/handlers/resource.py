@@ -15,6 +15,7 @@ from qrt_gateway.handlers.problems import away
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.fleet import Fleet
+from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 
@@ -29,6 +30,7 @@ class Parts:
     watching: Watching
     submissions: Submissions
     fleet: Fleet
+    secrets: Secrets
     max_body_bytes: int
     quafu_wait_seconds: float = 3600.0
     """The longest a Quafu client's request for a result is held."""

@@ -31,7 +31,13 @@ async def run(asking: Asking) -> Response:
     payload = await asking.parts.artifacts.wrap(text_of(wanted.params if "params" in body else wanted.inputs))
     resolved = await asking.parts.bus.request(_resolve(wanted, asking.caller.name))
     spec = resolved.run.model_copy(update={"backend": wanted.backend} if wanted.backend else {})
-    command = SubmitJob(caller=asking.caller.name, job_id=new_id(), run=spec, input=payload)
+    command = SubmitJob(
+        caller=asking.caller.name,
+        job_id=new_id(),
+        run=spec,
+        input=payload,
+        confidential=await asking.parts.secrets.for_job(asking.caller.name),
+    )
     return asking.answer(submitted((await asking.parts.bus.request(command)).job))
 
 

@@ -47,6 +47,7 @@ class Simulator:
     """`ports.Backend`."""
 
     batch = BATCH
+    lanes = 1
 
     def __init__(self, sandboxes: Sandboxes) -> None:
         self._sandboxes = sandboxes
@@ -74,6 +75,11 @@ class Simulator:
             raise CircuitRefused(
                 "circuit", f"{circuit.qubits} qubits are too many: the simulator takes {MAX_CLIFFORD_QUBITS}"
             )
+
+    async def describe(self) -> Mapping[str, Any]:
+        """Return what it is; there are no physical qubits to tell of."""
+        info = self.info.model_dump(mode="json")
+        return {**info, "full_info": info}
 
     async def open(self, *, seed: int | None) -> Bench:
         """Return a sandbox that simulates. Raises CircuitRefused."""

@@ -1,0 +1,93 @@
+"""The native surface's shapes of where circuits and jobs run; see `qrt_contracts.api` for the rules."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator
+
+from qrt_contracts.api import _Request, _View
+from qrt_contracts.events import Heartbeat
+from qrt_contracts.values import BackendInfo, Isolation, ProgramKind
+
+# --- backends and executors -----------------------------------------------------------------------
+
+
+class BackendView(BackendInfo):
+    """`GET /v1/backends/{name}`: where circuits can run."""
+
+    executors: int = 0
+    """How many executors serve it now; with none it is offline."""
+
+
+class BackendList(_View):
+    """`GET /v1/backends`, by name."""
+
+    backends: tuple[BackendView, ...]
+
+
+class ExecutorView(_View):
+    """What an executor said of itself a moment ago."""
+
+    name: str
+    slots: int
+    """Attempts it takes at once; 0 while it refuses work."""
+    running: int
+    """Attempts it runs now."""
+    isolation: Isolation
+    kinds: tuple[ProgramKind, ...]
+    backends: tuple[str, ...] = ()
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    gpus: int = 0
+    warm_environments: int = 0
+    draining: bool = False
+
+    @classmethod
+    def of(cls, beat: Heartbeat) -> Self:
+        """Return what an administrator sees of a heartbeat."""
+        return cls(
+            name=beat.executor,
+            slots=beat.slots,
+            running=len(beat.running),
+            isolation=beat.isolation,
+            kinds=beat.kinds,
+            backends=tuple(each.name for each in beat.backends),
+            cpus=beat.cpus,
+            memory_bytes=beat.memory_bytes,
+            gpus=beat.gpus,
+            warm_environments=len(beat.warm_environments),
+            draining=beat.draining,
+        )
+
+
+class ExecutorList(_View):
+    """`GET /v1/executors`, administrators only."""
+
+    executors: tuple[ExecutorView, ...]
+
+
+# --- tokens for services outside -----------------------------------------------------------------
+
+
+class CredentialRequest(_Request):
+    """`PUT /v1/account/credentials/{cloud}`: the account's token for a cloud, such as `quafu`.
+
+    It is kept and sent sealed, given to the executors that run the account's jobs, and never told again.
+    """
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+
+    @field_validator("token")
+    @classmethod
+    def _fit_for_a_header(cls, token: SecretStr) -> SecretStr:
+        text = token.get_secret_value()
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("a token has printable ASCII characters and no spaces")
+        return token
+
+
+class CredentialView(_View):
+    """That a token is kept, and since when."""
+
+    cloud: str
+    updated_at: datetime
