@@ -22,13 +22,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
 
-from benchmarks.jobs import LATENCY_RUNS, PROGRAMS, THROUGHPUT_JOBS, finish, throughput
+from benchmarks.jobs import LATENCY_RUNS, PROGRAMS, THROUGHPUT_JOBS, client_of, finish, throughput, upload
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.bus.port import Subscription
@@ -145,6 +146,7 @@ async def alone_executor(mongo: str) -> AsyncIterator[AloneExecutor]:
             yield alone
         finally:
             stop.set()
+    await bus.close()
 
 
 async def measure_alone(mongo: str) -> dict[str, Any]:
@@ -180,20 +182,22 @@ async def latencies(one: Callable[[], Awaitable[None]], runs: int) -> float:
     return p50(times)
 
 
+async def latency_and_rate(one: Callable[[], Awaitable[None]]) -> dict[str, float]:
+    """Return the median latency one after the other, and jobs/s of many at once."""
+    for _ in range(10):
+        await one()
+    latency = await latencies(one, LATENCY_RUNS)
+    return {"ms_p50": latency, "jobs_per_s": round(await throughput(one), 1)}
+
+
 async def measure_services(directory: Path, rabbit: str, mongo: str) -> dict[str, float]:
     """Return latency and jobs/s through the four services."""
-    limits = httpx.Limits(max_connections=THROUGHPUT_JOBS, max_keepalive_connections=THROUGHPUT_JOBS)
-    headers = {"Authorization": f"Bearer {TOKEN}"}
     async with (
         four_services(directory, rabbit, mongo) as whole,
-        httpx.AsyncClient(base_url=whole.url, headers=headers, limits=limits, timeout=120) as client,
+        client_of(whole.url, token=TOKEN) as client,
     ):
-        body = {"name": "hello", "source": PROGRAMS["hello"]}
-        (await client.post("/v1/programs", json=body)).raise_for_status()
-        for _ in range(10):
-            await finish(client, "hello")
-        latency = await latencies(lambda: finish(client, "hello"), LATENCY_RUNS)
-        return {"ms_p50": latency, "jobs_per_s": round(await throughput(client, "hello"), 1)}
+        await upload(client, "hello")
+        return await latency_and_rate(partial(finish, client, "hello"))
 
 
 async def measure_floor(rabbit: str, mongo: str) -> dict[str, float]:
@@ -209,22 +213,15 @@ async def measure_floor(rabbit: str, mongo: str) -> dict[str, float]:
         )
         for role in roles
     ]
-    limits = httpx.Limits(max_connections=THROUGHPUT_JOBS, max_keepalive_connections=THROUGHPUT_JOBS)
     try:
-        url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as client:
+        async with client_of(f"http://127.0.0.1:{port}") as client:
 
             async def one() -> None:
-                (await client.post("/", json={})).raise_for_status()
+                async with client.post("/", json={}) as reply:
+                    await reply.json()
 
             await _until_it_answers(one)
-            for _ in range(10):
-                await one()
-            latency = await latencies(one, LATENCY_RUNS)
-            start = time.perf_counter()
-            await asyncio.gather(*(one() for _ in range(THROUGHPUT_JOBS)))
-            rate = THROUGHPUT_JOBS / (time.perf_counter() - start)
-            return {"ms_p50": latency, "jobs_per_s": round(rate, 1)}
+            return await latency_and_rate(one)
     finally:
         for process in processes:
             process.kill()
@@ -236,7 +233,7 @@ async def _until_it_answers(one: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await one()
-            except httpx.HTTPError:
+            except aiohttp.ClientError:
                 await asyncio.sleep(0.1)
             else:
                 return

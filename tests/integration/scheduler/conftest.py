@@ -36,6 +36,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.room import QueueLimits, Room
 from tests.support.waiting import wait_until
 from tests.unit.scheduler.factories import run_spec
@@ -82,17 +83,19 @@ async def replica_on(bus: MemoryBus, store: Store) -> AsyncIterator[Replica]:
     def monotonic() -> float:
         return replica.seconds
 
+    recent = Recent()
     dispatcher = Dispatcher(
         bus=bus,
         jobs=jobs,
-        changes=Changes(jobs=jobs, outbox=outbox),
+        changes=Changes(jobs=jobs, outbox=outbox, recent=recent),
+        recent=recent,
         clock=utc_now,
         monotonic=monotonic,
         lease_seconds=10,
     )
     replica = Replica(jobs, outputs, outbox, dispatcher, history, bus)
     room = Room(jobs=jobs, limits=QueueLimits(total=1000, owner=500), clock=utc_now)
-    owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, clock=utc_now)
+    owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, recent=recent, clock=utc_now)
     tasks = Tasks("scheduler under test")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(tasks.close)

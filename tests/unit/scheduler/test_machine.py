@@ -26,6 +26,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.memory import Memory
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.room import QueueLimits, Room
 from tests.unit.scheduler.factories import run_spec
 from tests.unit.scheduler.machine_parts import Crash, FakeBus, FakeJobs, Played, SkippingLoop, Steps, Time
@@ -41,17 +42,26 @@ class Replica:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, jobs: FakeJobs, bus: FakeBus, time: Time) -> None:
         self.outbox = Outbox(bus=bus, jobs=jobs, clock=time.clock)  # type: ignore[arg-type]
+        recent = Recent()
         self.dispatcher = Dispatcher(
             bus=bus,  # type: ignore[arg-type]
             jobs=jobs,
-            changes=Changes(jobs=jobs, outbox=self.outbox),
+            changes=Changes(jobs=jobs, outbox=self.outbox, recent=recent),
+            recent=recent,
             clock=time.clock,
             monotonic=time.monotonic,
             lease_seconds=LEASE,
             owner_limit=3,
         )
         room = Room(jobs=jobs, limits=QueueLimits(total=100, owner=100), clock=time.clock)
-        self.jobs = Jobs(jobs=jobs, outputs=None, outbox=self.outbox, room=room, clock=time.clock)  # type: ignore[arg-type]
+        self.jobs = Jobs(
+            jobs=jobs,
+            outputs=None,  # type: ignore[arg-type]
+            outbox=self.outbox,
+            room=room,
+            recent=recent,
+            clock=time.clock,
+        )
         self.handlers = handlers.dispatch(self.dispatcher)
         self.tasks = [loop.create_task(each) for each in (self.outbox.run(), self.dispatcher.dispatch())]
 

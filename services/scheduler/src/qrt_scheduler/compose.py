@@ -19,6 +19,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.retention import Retention
 from qrt_scheduler.service.room import QueueLimits, Room
 from qrt_scheduler.settings import SchedulerSettings
@@ -48,11 +49,13 @@ async def compose(
         jobs, outputs = MongoJobs(store), MongoOutputs(store)
         outbox = Outbox(bus=bus, jobs=jobs, clock=clock)
         stack.push_async_callback(outbox.clear_now)
+        recent = Recent()
         history = History(jobs=jobs, outputs=outputs)
         dispatcher = Dispatcher(
             bus=bus,
             jobs=jobs,
-            changes=Changes(jobs=jobs, outbox=outbox),
+            changes=Changes(jobs=jobs, outbox=outbox, recent=recent),
+            recent=recent,
             clock=clock,
             monotonic=time.monotonic,
             lease_seconds=settings.lease_seconds,
@@ -65,7 +68,7 @@ async def compose(
         )
         keep = timedelta(days=settings.keep_days)
         retention = Retention(jobs=jobs, outputs=outputs, keep=keep, clock=clock)
-        owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, clock=clock)
+        owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, recent=recent, clock=clock)
         for subscribed in (
             await bus.subscribe(handlers.HISTORY, handlers.outputs(history)),
             await bus.subscribe(

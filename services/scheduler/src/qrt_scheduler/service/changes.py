@@ -6,6 +6,7 @@ from qrt_contracts.states import TERMINAL, JobState
 from qrt_scheduler import metrics
 from qrt_scheduler.ports import JobStore
 from qrt_scheduler.service.outbox import Outbox, outgoing
+from qrt_scheduler.service.recent import Recent
 
 
 def submitted(job: Job) -> JobSubmitted:
@@ -40,8 +41,9 @@ def changed(job: Job) -> JobChanged:
 class Changes:
     """Stores the dispatcher's changes of jobs."""
 
-    def __init__(self, *, jobs: JobStore, outbox: Outbox) -> None:
+    def __init__(self, *, jobs: JobStore, outbox: Outbox, recent: Recent) -> None:
         self._jobs = jobs
+        self._recent = recent
         self._outbox = outbox
 
     async def store(self, job: Job, new: Job) -> bool:
@@ -53,6 +55,7 @@ class Changes:
         news = outgoing(job.id, *events)
         if not await self._jobs.update(job, new, news):
             return False
+        self._recent.stored(new)
         if new.newest and new.newest.end is AttemptEnd.LOST:
             metrics.LOST.inc()
         if new.status in TERMINAL:

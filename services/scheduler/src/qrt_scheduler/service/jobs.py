@@ -19,6 +19,7 @@ from qrt_scheduler.domain.place import place
 from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
 from qrt_scheduler.service.changes import changed, submitted
 from qrt_scheduler.service.outbox import Outbox, outgoing
+from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.retention import forget
 from qrt_scheduler.service.room import Room
 
@@ -34,8 +35,16 @@ class Jobs:
     """The owners' side of the scheduler."""
 
     def __init__(
-        self, *, jobs: JobStore, outputs: OutputStore, outbox: Outbox, room: Room, clock: Clock
+        self,
+        *,
+        jobs: JobStore,
+        outputs: OutputStore,
+        outbox: Outbox,
+        room: Room,
+        recent: Recent,
+        clock: Clock,
     ) -> None:
+        self._recent = recent
         self._room = room
         self._jobs = jobs
         self._outputs = outputs
@@ -61,6 +70,7 @@ class Jobs:
         news = outgoing(job_id, submitted(job))
         if await self._jobs.insert(job, news):
             self._room.took(job.owner, job.run)
+            self._recent.stored(job)
             await self._outbox.send(news)
             return Submitted(job=job)
         return Submitted(job=await self._own(command.caller, job_id), repeated=True)
