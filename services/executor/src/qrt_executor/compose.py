@@ -12,7 +12,7 @@ from qrt_chassis.lifecycle import Service
 from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_contracts.ids import new_id
-from qrt_contracts.values import Isolation, LimitOverrides, Limits
+from qrt_contracts.values import Isolation, LimitOverrides, Limits, ProgramKind
 from qrt_executor import handlers
 from qrt_executor.adapters.backends.simulator import Simulator
 from qrt_executor.adapters.bundles import CachedBundles
@@ -20,9 +20,11 @@ from qrt_executor.adapters.cgroups import find_cgroups
 from qrt_executor.adapters.environment import probe
 from qrt_executor.adapters.pool import Station, ZygotePool
 from qrt_executor.domain.backends import SIMULATOR
+from qrt_executor.ports import Workshop
 from qrt_executor.service.backends import Backends
 from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.heartbeat import Heart
+from qrt_executor.service.workshops import Workshops
 from qrt_executor.settings import ExecutorSettings
 
 PARTING_SECONDS = 15.0
@@ -53,11 +55,12 @@ async def compose(
             bus = await stack.enter_async_context(open_bus(settings.bus, name=f"executor {settings.name}"))
         artifacts = ArtifactStore(store)
         pool = ZygotePool(_station(settings, levels or _levels(settings)), depth=2 * settings.slots)
+        workshops: dict[ProgramKind, Workshop] = {ProgramKind.QUAFU: pool, ProgramKind.TEMPLATE: pool}
         executor = Executor(
             identity=identity,
             policy=_policy(settings),
             bus=bus,
-            sandboxes=pool,
+            workshops=Workshops(workshops),
             bundles=CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes),
             payloads=artifacts,
             clock=clock,

@@ -1,6 +1,6 @@
 """What the executor's use cases need from the world."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -11,6 +11,7 @@ from qrt_contracts.values import (
     Limits,
     Payload,
     ProgramKind,
+    Resources,
     SkippedFile,
 )
 from qrt_executor.domain.verdict import Claim, Exit
@@ -32,23 +33,43 @@ class BundleUnusable(Exception):
     """The stored bundle is not what the job's record says."""
 
 
+class BuildFailed(Exception):
+    """What a program needs cannot be made; the text is for its owner."""
+
+
+class InputRefused(Exception):
+    """The input cannot be given to a program of this kind; the text is for the job's owner."""
+
+
+Remark = Callable[[str], None]
+"""Takes a line of the runtime's own, for the log of a job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a sandbox is told to run."""
 
     source: bytes
-    """Of a QUAFU program its one module; of a TEMPLATE the canonical zip of the project."""
+    """Of a QUAFU program its one module; of a TEMPLATE the canonical zip of the project; of a CONTAINER
+    the zip with its Dockerfile, empty where there is an image."""
     input: str
     backend: str | None
     limits: Limits
     kind: ProgramKind = ProgramKind.QUAFU
-    """QUAFU or TEMPLATE: what the runner can run."""
+    """QUAFU and TEMPLATE are what the runner can run."""
     mode: Literal["run", "describe"] = "run"
     """`describe` imports a TEMPLATE and gives its `Signature` as the result; `input` is not looked at."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the program sees besides the environment variables that all programs see; it may be secret."""
     network: bool = False
     """The operator lets this program have the host's network."""
+    attempt: str = ""
+    """Job and number of the attempt, in one word: names what is made for it on the host."""
+    bundle: str = ""
+    """Digest of the program's bundle."""
+    image: str | None = None
+    """Of a CONTAINER without a Dockerfile: what the engine pulls."""
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +165,9 @@ class Sandbox(Protocol):
     def content(self, file: LeftFile) -> AsyncIterator[bytes]:
         """Read one of them; it yields no more than the file's size. Raises OSError."""
 
+    async def conclude(self, claims: Claims) -> Claims:
+        """Add what it has left to what it has said of its end. Only once `leftovers` has returned."""
+
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
 
@@ -174,6 +198,27 @@ class Sandboxes(Protocol):
 
     async def replace_parent(self, sandbox: Sandbox) -> None:
         """Kill everything that shares the sandbox's parent, which did not answer to SIGKILL."""
+
+
+class Workshop(Protocol):
+    """Makes what programs of some kinds need before they can run, and says where they then do."""
+
+    @property
+    def isolation(self) -> Isolation:
+        """The level every sandbox has."""
+
+    @property
+    def ready(self) -> bool:
+        """It takes orders now."""
+
+    async def prepare(self, order: Order, *, remark: Remark) -> Sandboxes:
+        """Make what an order needs and return where its sandbox comes from; cancelled, it stops.
+
+        Raises:
+            BuildFailed: it cannot be made; nothing has run.
+            InputRefused: the order's input is not for such a program.
+            SandboxUnavailable: not now.
+        """
 
 
 class Bundles(Protocol):

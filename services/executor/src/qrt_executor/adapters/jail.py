@@ -247,6 +247,10 @@ class Jail:
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece
 
+    async def conclude(self, claims: Claims) -> Claims:
+        """Return what it has said: its runner sends the result itself."""
+        return claims
+
     async def close(self) -> None:
         """Kill what is left and free everything the sandbox held. Idempotent."""
         if self._closed:

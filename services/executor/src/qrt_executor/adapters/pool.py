@@ -20,7 +20,7 @@ from qrt_executor.adapters.environment import ProgramEnvironment, scrubbed_envir
 from qrt_executor.adapters.jail import Jail, receive_ready
 from qrt_executor.adapters.scratch import Scratch, make_scratch, sweep, temporary_name
 from qrt_executor.adapters.zygote import Zygote, ZygoteFailed
-from qrt_executor.ports import Sandbox, SandboxUnavailable
+from qrt_executor.ports import Order, Remark, Sandbox, Sandboxes, SandboxUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Station:
 
 
 class ZygotePool:
-    """`ports.Sandboxes`: keeps `depth` sandboxes parked while `run` runs."""
+    """`ports.Workshop` and `ports.Sandboxes`: keeps `depth` sandboxes parked while `run` runs."""
 
     def __init__(self, station: Station, *, depth: int, worn_after: int = _WORN_AFTER) -> None:
         self._station = station
@@ -124,6 +124,10 @@ class ZygotePool:
             for task in (refilling, dying):
                 task.cancel()
             await asyncio.gather(refilling, dying, return_exceptions=True)
+
+    async def prepare(self, order: Order, *, remark: Remark) -> Sandboxes:  # noqa: ARG002
+        """Return itself: what its programs need is there."""
+        return self
 
     async def take(self, limits: Limits, *, network: bool = False) -> Sandbox:
         """Return a parked sandbox, or one made to measure. Raises SandboxUnavailable.

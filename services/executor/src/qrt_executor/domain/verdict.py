@@ -104,14 +104,14 @@ def judge(evidence: Evidence) -> Verdict:
     if evidence.exit is None:
         return refused("the sandbox of the attempt was lost with its parent process")
     if evidence.exit.out_of_memory:
-        return _failed(Ending.MEMORY_LIMIT, "the kernel killed it at its memory limit")
+        return failed(Ending.MEMORY_LIMIT, "the kernel killed it at its memory limit")
     if evidence.exit.signal is not None:
-        return _failed(*_by_signal(evidence.exit.signal))
+        return failed(*_by_signal(evidence.exit.signal))
     if evidence.claim is not None:
         return _claimed(evidence.claim)
     if evidence.exit.exit_code == 0 and evidence.result is not None:
         return Verdict(end="succeeded", result=evidence.result)
-    return _failed(Ending.EXITED, f"its process ended with exit code {evidence.exit.exit_code} and no result")
+    return failed(Ending.EXITED, f"its process ended with exit code {evidence.exit.exit_code} and no result")
 
 
 def refused(reason: str) -> Verdict:
@@ -124,9 +124,9 @@ def _stopped(stop: Stop) -> Verdict:
         case StopCause.CANCELLED:
             return Verdict(end="cancelled", problem=ended(Ending.CANCELLED, stop.detail))
         case StopCause.LIMIT:
-            return _failed(stop.ending, stop.detail)
+            return failed(stop.ending, stop.detail)
         case StopCause.VIOLATION:
-            return _failed(Ending.PROTOCOL_VIOLATION, stop.detail)
+            return failed(Ending.PROTOCOL_VIOLATION, stop.detail)
         case StopCause.DRAINED:
             return refused(stop.detail)
 
@@ -135,8 +135,8 @@ def _claimed(claim: Claim) -> Verdict:
     if claim.code == Ending.EXECUTOR_FAULT:
         return refused(claim.detail)
     if claim.code not in CLAIMABLE:
-        return _failed(Ending.PROGRAM_ERROR, claim.detail, claim.traceback)
-    return _failed(Ending(claim.code), claim.detail, claim.traceback)
+        return failed(Ending.PROGRAM_ERROR, claim.detail, claim.traceback)
+    return failed(Ending(claim.code), claim.detail, claim.traceback)
 
 
 def _by_signal(number: int) -> tuple[Ending, str]:
@@ -149,7 +149,8 @@ def _by_signal(number: int) -> tuple[Ending, str]:
     return Ending.KILLED_BY_SIGNAL, f"its process was killed by {name} ({number})"
 
 
-def _failed(ending: Ending, detail: str, traceback: str | None = None) -> Verdict:
+def failed(ending: Ending, detail: str, traceback: str | None = None) -> Verdict:
+    """Return the verdict on an attempt that ended like this."""
     if ending in LIMITS:
         detail += "; what it had produced until then is kept"
     return Verdict(end="failed", problem=ended(ending, detail, traceback=traceback))

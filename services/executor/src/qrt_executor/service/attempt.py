@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import orjson
 
 from qrt_contracts.endings import Ending
 from qrt_executor.domain.verdict import Claim, Evidence, Exit, Stop, StopCause
-from qrt_executor.ports import Claims, MemoryBy, Order, Payloads, Sandbox, Sandboxes, SandboxStuck
+from qrt_executor.ports import Claims, MemoryBy, Order, Payloads, Sandbox, Sandboxes, SandboxStuck, Workshop
 from qrt_executor.service.files import Kept, keep_files
 from qrt_executor.service.outputs import Outputs
 
@@ -28,7 +29,7 @@ class Outcome:
     evidence: Evidence
     wall_seconds: float
     peak_memory_bytes: int | None
-    memory_by: MemoryBy
+    memory_by: MemoryBy | None
     kept: Kept
 
 
@@ -55,15 +56,17 @@ class Attempt:
             self._stop = stop
             self._stopping.set()
 
-    async def run(
-        self, order: Order, *, sandboxes: Sandboxes, outputs: Outputs, payloads: Payloads
-    ) -> Outcome:
+    async def run(self, order: Order, *, workshop: Workshop, outputs: Outputs, payloads: Payloads) -> Outcome:
         """Run the order and return once every process of it is dead and all it left is taken in.
 
         Raises:
+            BuildFailed, InputRefused: what it needs cannot be made of it; nothing has run.
             SandboxUnavailable: there was none; nothing has run.
             SandboxStuck: its processes cannot be killed.
         """
+        sandboxes = await self._unless_stopped(workshop.prepare(order, remark=outputs.remark))
+        if sandboxes is None:
+            return _never_started(self._stop)
         sandbox = await sandboxes.take(order.limits, network=order.network)
         try:
             return await self._run_in(sandbox, order, sandboxes=sandboxes, outputs=outputs, payloads=payloads)
@@ -94,14 +97,27 @@ class Attempt:
             talk.cancel()
             watch.cancel()
             await asyncio.gather(talk, watch, return_exceptions=True)
-        evidence = await self._evidence(claims, exit_)
+        kept = await keep_files(sandbox, payloads=payloads, limits=order.limits)
+        claims = await sandbox.conclude(claims)
         return Outcome(
-            evidence=evidence,
+            evidence=await self._evidence(claims, exit_),
             wall_seconds=wall,
             peak_memory_bytes=self._peak or None,
             memory_by=sandbox.memory_by,
-            kept=await keep_files(sandbox, payloads=payloads, limits=order.limits),
+            kept=kept,
         )
+
+    async def _unless_stopped(self, preparing: Coroutine[Any, Any, Sandboxes]) -> Sandboxes | None:
+        """Wait for what the order needs to be made; None once the attempt is told to end."""
+        made = asyncio.ensure_future(preparing)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({made, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return await made if made.done() else None
+        finally:
+            made.cancel()
+            stopping.cancel()
+            await asyncio.gather(made, stopping, return_exceptions=True)
 
     async def _until_dead(self, sandbox: Sandbox, order: Order, sandboxes: Sandboxes) -> Exit | None:
         dead = asyncio.ensure_future(sandbox.ended())
@@ -153,6 +169,12 @@ class Attempt:
                 detail = f"what it sent as its result is not JSON: {exc}"
                 error = Claim(code=Ending.INVALID_RESULT, detail=detail, traceback=None)
         return Evidence(stop=self._stop, result=result, claim=error, exit=exit_)
+
+
+def _never_started(stop: Stop | None) -> Outcome:
+    return Outcome(
+        evidence=Evidence(stop=stop), wall_seconds=0.0, peak_memory_bytes=None, memory_by=None, kept=Kept()
+    )
 
 
 def _over_time(seconds: float) -> Stop:

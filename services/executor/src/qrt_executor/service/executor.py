@@ -14,16 +14,17 @@ from qrt_chassis.tasks import Tasks
 from qrt_contracts.endings import Ending, ended
 from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, RunAttempt, RunningAttempt
 from qrt_contracts.faults import RuntimeFault
-from qrt_contracts.values import Confidential, LimitOverrides, Payload, Usage
+from qrt_contracts.values import Confidential, LimitOverrides, Payload, ProgramKind, Usage
 from qrt_executor import metrics
 from qrt_executor.domain.limits import within
-from qrt_executor.domain.verdict import Stop, StopCause, Verdict, judge, refused
+from qrt_executor.domain.verdict import Stop, StopCause, Verdict, failed, judge, refused
 from qrt_executor.ports import (
+    BuildFailed,
     Bundles,
     BundleUnusable,
+    InputRefused,
     Order,
     Payloads,
-    Sandboxes,
     SandboxStuck,
     SandboxUnavailable,
 )
@@ -34,6 +35,7 @@ from qrt_executor.service.confidential import opened
 from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
 from qrt_executor.service.patience import patiently
+from qrt_executor.service.workshops import Workshops
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ class Executor:
         identity: Identity,
         policy: Policy,
         bus: Bus,
-        sandboxes: Sandboxes,
+        workshops: Workshops,
         bundles: Bundles,
         payloads: Payloads,
         clock: Clock,
@@ -90,7 +92,7 @@ class Executor:
         self._identity = identity
         self._policy = policy
         self._bus = bus
-        self._sandboxes = sandboxes
+        self._workshops = workshops
         self._bundles = bundles
         self._payloads = payloads
         self._clock = clock
@@ -114,7 +116,7 @@ class Executor:
         key = (order.job_id, order.attempt)
         if not self._first_time(key):
             return
-        reason = self._why_not()
+        reason = self._why_not(order.run.kind)
         if reason is not None:
             await publish_for_ever(self._bus, self._report(order, refused(reason), started=self._clock()))
             return
@@ -139,11 +141,11 @@ class Executor:
             self._taken.popitem(last=False)
         return True
 
-    def _why_not(self) -> str | None:
+    def _why_not(self, kind: ProgramKind) -> str | None:
         if self._draining:
             return "the executor is stopping"
-        if not self._sandboxes.ready:
-            return "the executor has no sandbox ready"
+        if kind not in self._workshops.kinds:
+            return f"the executor has no sandbox ready for a program of kind {kind}"
         if len(self._running) >= self._policy.slots:
             return "the executor has no free slot"
         return None
@@ -171,7 +173,7 @@ class Executor:
         outputs = Outputs(
             job_id=order.job_id,
             attempt=order.attempt,
-            limits=within(order.run.limits, self._policy.ceilings),
+            limits=within(order.run.limits, self._policy.ceilings, declared=order.run.resources),
             bus=self._bus,
             clock=self._clock,
             stop=attempt.stop,
@@ -200,11 +202,14 @@ class Executor:
         """Run the attempt and judge it; whatever goes wrong on our side ends as a verdict too."""
         try:
             wanted = await self._order(order, confidential)
-            outcome = await attempt.run(
-                wanted, sandboxes=self._sandboxes, outputs=outputs, payloads=self._payloads
-            )
+            workshop = self._workshops.of(order.run.kind)
+            outcome = await attempt.run(wanted, workshop=workshop, outputs=outputs, payloads=self._payloads)
         except SandboxUnavailable as exc:
             return refused(str(exc)), None
+        except BuildFailed as exc:
+            return failed(Ending.BUILD_FAILED, str(exc)), None
+        except InputRefused as exc:
+            return failed(Ending.INVALID_INPUT, str(exc)), None
         except (SandboxStuck, BundleUnusable, RuntimeFault) as exc:
             log.warning("the attempt could not be carried out: %s", exc)
             return _fault(str(exc)), None
@@ -217,14 +222,19 @@ class Executor:
         return verdict, outcome
 
     async def _order(self, order: RunAttempt, confidential: Confidential) -> Order:
+        source = b"" if order.run.image else await patiently(lambda: self._bundles.source(order.run.bundle))
         return Order(
-            source=await patiently(lambda: self._bundles.source(order.run.bundle)),
+            source=source,
             input=await patiently(lambda: self._payloads.unwrap(order.input, limit=INPUT_BYTES)),
             backend=order.run.backend,
-            limits=within(order.run.limits, self._policy.ceilings),
+            limits=within(order.run.limits, self._policy.ceilings, declared=order.run.resources),
             kind=order.run.kind,
             environ=confidential.secrets,
             network=order.run.program_id in self._policy.network_programs,
+            attempt=f"{order.job_id}-{order.attempt}",
+            bundle=order.run.bundle.sha256,
+            image=order.run.image,
+            resources=order.run.resources,
         )
 
     async def _wrapped(self, result: str) -> Payload:
@@ -262,7 +272,7 @@ class Executor:
             last_output=last_output,
             started_at=started,
             ended_at=self._clock(),
-            isolation=self._sandboxes.isolation,
+            isolation=self._workshops.level(order.run.kind),
             usage=None if outcome is None else _usage(outcome),
             files=kept.files,
             skipped_files=kept.skipped,
@@ -276,13 +286,14 @@ class Executor:
 
     def heartbeat(self, *, leaving: bool = False) -> Heartbeat:
         """Return what there is to say now."""
-        working = self._sandboxes.ready and not self._draining
+        working = bool(self._workshops.kinds) and not self._draining
         return Heartbeat(
             executor=self._identity.name,
             incarnation=self._identity.incarnation,
             slots=self._policy.slots if working else 0,
             running=tuple(RunningAttempt(job_id=job, attempt=number) for job, number in self._running),
-            isolation=self._sandboxes.isolation,
+            isolation=self._workshops.isolation,
+            kinds=self._workshops.kinds,
             backends=self._backends.told(),
             draining=self._draining,
             leaving=leaving,
