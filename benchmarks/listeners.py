@@ -19,13 +19,28 @@ from urllib.parse import urlsplit
 VALUE = re.compile(rb'\{\\?"t\\?": (\d{19})\}')
 MARK = re.compile(rb't\\?": ')
 CARRIED = 64
+CONNECT_TRIES = 10
 IDLE_SECONDS = 20.0
 SETTLE_NANOSECONDS = 3_000_000_000
 """What is published so soon after the last listener came is not counted: the past is still being sent."""
 
 
 def connect(url: str, token: str) -> socket.socket:
-    """Return a connected WebSocket; whatever came behind the handshake is dropped."""
+    """Return a connected WebSocket; one that is asked to come back in a second does."""
+    for _ in range(CONNECT_TRIES):
+        connection, answer = handshake(url, token)
+        if b" 101 " in answer:
+            connection.setblocking(False)
+            return connection
+        connection.close()
+        if b" 503 " not in answer:
+            break
+        time.sleep(1)
+    raise SystemExit(f"refused: {answer!r}")
+
+
+def handshake(url: str, token: str) -> tuple[socket.socket, bytes]:
+    """Ask for a WebSocket; return the connection and the first line of the answer."""
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname, parts.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,10 +59,7 @@ def connect(url: str, token: str) -> socket.socket:
     answer = b""
     while b"\r\n\r\n" not in answer:
         answer += connection.recv(65536)
-    if b" 101 " not in answer.split(b"\r\n", 1)[0]:
-        raise SystemExit(f"refused: {answer[:200]!r}")
-    connection.setblocking(False)
-    return connection
+    return connection, answer.split(b"\r\n", 1)[0]
 
 
 def latency(connections: list[socket.socket], *, seconds: float) -> dict[str, float]:
