@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu attacks chaos check format bench bench-live bench-executor lock clean
+.PHONY: run demo test test-quafu test-kipu attacks chaos check format bench bench-live bench-executor lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -20,6 +20,10 @@ test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
 	$(BIN)/python -m pytest -m quafu $(ARGS)
+
+test-kipu: .venv/ready-dev  ## The Kipu surface, projects and their environments; a part of `make test`
+	@scripts/system-packages rabbitmq-server bwrap
+	$(BIN)/python -m pytest -m kipu $(ARGS)
 
 attacks: .venv/ready-dev  ## Hostile programs against the sandbox (also part of make test)
 	@scripts/system-packages bwrap

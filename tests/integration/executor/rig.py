@@ -130,10 +130,16 @@ class Rig:
         await wait_until(lambda: self.beats and self.beat.slots > 0, description="a free slot", seconds=30)
 
     async def order(
-        self, source: str, *, given: str | Payload = "null", limits: Limits | None = None, **changes: object
+        self,
+        source: str | bytes,
+        *,
+        given: str | Payload = "null",
+        limits: Limits | None = None,
+        kind: ProgramKind = ProgramKind.QUAFU,
+        **changes: object,
     ) -> RunAttempt:
         """Return the order to run a program, its bundle stored."""
-        data = source.encode()
+        data = source if isinstance(source, bytes) else source.encode()
         bundle = await self.artifacts.put(data)
         assert bundle.sha256 == hashlib.sha256(data).hexdigest()
         order = RunAttempt(
@@ -142,7 +148,7 @@ class Rig:
             job_id=new_id(),
             attempt=1,
             owner="alice",
-            run=_spec(bundle, limits or Limits()),
+            run=_spec(bundle, limits or Limits(), kind),
             input=given if isinstance(given, Payload) else Payload(text=given),
         )
         return order.model_copy(update=changes)
@@ -153,12 +159,12 @@ class Rig:
         await self.bus.publish(order, mandatory=True)
         return told
 
-    async def begin(self, source: str, **how: object) -> tuple[RunAttempt, Told]:
+    async def begin(self, source: str | bytes, **how: object) -> tuple[RunAttempt, Told]:
         """Give the order to run a program."""
         order = await self.order(source, **how)  # type: ignore[arg-type]
         return order, await self.send(order)
 
-    async def run(self, source: str, *, seconds: float = 30, **how: object) -> Told:
+    async def run(self, source: str | bytes, *, seconds: float = 30, **how: object) -> Told:
         """Run a program and return what was told of it."""
         _, told = await self.begin(source, **how)
         return await self.end_of(told, seconds=seconds)
@@ -181,12 +187,12 @@ class Rig:
         )
 
 
-def _spec(bundle: Artifact, limits: Limits) -> RunSpec:
+def _spec(bundle: Artifact, limits: Limits, kind: ProgramKind) -> RunSpec:
     return RunSpec(
         program_id=new_id(),
         program_name="program",
         version=1,
-        kind=ProgramKind.QUAFU,
+        kind=kind,
         bundle=bundle,
         backend=None,
         limits=limits,

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from qrt_contracts.faults import Unavailable
-from qrt_contracts.values import Isolation, Limits
+from qrt_contracts.values import Isolation, Limits, ProgramKind, Signature
 from qrt_executor.adapters import processes
 from qrt_executor.adapters.environment import ProgramEnvironment, probe
 from qrt_executor.adapters.jail import Jail
 from qrt_executor.adapters.pool import NoIsolation, Station, ZygotePool
 from qrt_executor.ports import InterimKind, Order, Sandbox, Stream
 from tests.integration.executor.rig import PROGRAM_PYTHON, Rig, alive, body, zygotes
+from tests.support.projects import project
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -99,6 +100,23 @@ async def test_an_order_brings_variables_that_its_program_alone_sees(
         assert await result_of(second, seen) == b"[null, []]"
 
 
+async def test_a_template_program_is_described_in_a_sandbox(
+    environment: ProgramEnvironment, scratch: Path, level: Isolation
+) -> None:
+    program = 'def run(data: list[int], flag: bool = False) -> dict:\n    """Add up."""\n'
+    wanted = replace(order(""), source=project(program), kind=ProgramKind.TEMPLATE, mode="describe")
+    async with running(environment, scratch, level) as (pool, _):
+        sandbox = await pool.take(Limits())
+        await sandbox.start(wanted)
+        told = await sandbox.converse(Nowhere())
+        await sandbox.close()
+    assert told.result is not None, told.error
+    signature = Signature.model_validate_json(told.result)
+    assert signature.input["required"] == ["data"]
+    assert signature.input["properties"]["flag"] == {"type": "boolean", "default": False}
+    assert signature.summary == "Add up."
+
+
 async def test_a_worn_zygote_is_replaced_and_its_running_attempt_is_not_disturbed(
     environment: ProgramEnvironment, scratch: Path, level: Isolation
 ) -> None:
@@ -153,7 +171,7 @@ HOST = """
 import asyncio, sys
 from pathlib import Path
 from tests.integration.executor import test_pool as t
-from qrt_contracts.values import Isolation, Limits
+from qrt_contracts.values import Isolation, Limits, ProgramKind, Signature
 async def main():
     async with t.running(t.probe(t.PROGRAM_PYTHON), Path(sys.argv[1]), Isolation(sys.argv[2])) as (pool, _):
         sandbox = await pool.take(Limits())

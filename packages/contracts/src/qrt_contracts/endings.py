@@ -5,7 +5,7 @@ Each is a `Problem.code`. `docs/errors.md` lists them with what a user can do.
 
 from enum import StrEnum
 
-from qrt_contracts.faults import Problem
+from qrt_contracts.faults import FieldError, Problem
 
 
 class Ending(StrEnum):
@@ -47,12 +47,20 @@ TITLES: dict[Ending, str] = {
 }
 
 
-def ended(ending: Ending, detail: str, *, traceback: str | None = None, retryable: bool = False) -> Problem:
-    """Return the problem document of one ending."""
+def ended(
+    ending: Ending,
+    detail: str,
+    *,
+    traceback: str | None = None,
+    retryable: bool = False,
+    errors: tuple[FieldError, ...] = (),
+) -> Problem:
+    """Return the problem document of one ending; `errors` are the places of an input that were refused."""
     return Problem(
         code=ending.value,
         title=TITLES[ending],
         detail=detail,
         traceback=traceback,
         retryable=retryable,
+        errors=errors,
     )

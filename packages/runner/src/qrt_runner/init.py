@@ -13,8 +13,9 @@ import socket
 from collections.abc import Callable
 from typing import NoReturn
 
-from qrt_runner import ends, frames, limits, namespaces, program, system
+from qrt_runner import ends, failures, frames, limits, namespaces, program, system
 from qrt_runner.ends import Ends
+from qrt_runner.order import receive_order
 
 
 def run_init(own: Ends, *, jailed: bool, task_class: type | None, confine: Callable[[], None]) -> NoReturn:
@@ -114,12 +115,12 @@ def _become_user(
         mapped = limits.mapped_bytes()
         confine()
         program.rehearse(task_class)
-        order = program.receive_order(channel)
+        order = receive_order(channel)
         limits.apply(order.settings, mapped_bytes=mapped, own_user_namespace=jailed)
     except EOFError:  # retired without having been used
         os._exit(0)
     except BaseException:  # noqa: BLE001 - nothing of this process may go on as the init
-        program.report_fault(channel)
+        failures.report_fault(channel)
         os._exit(1)
     program.run_and_exit(order, channel, task_class)
 

@@ -10,12 +10,15 @@ from enum import IntEnum
 
 import orjson
 
+from qrt_contracts.faults import FieldError
 from qrt_executor.domain.verdict import Claim
 
 _HEADER = struct.Struct("!BI")
 _ERROR_BYTES = 512 * 1024
 _CALL_BYTES = 16 << 20
 _SHOWN_CHARACTERS = 100_000
+_PLACES = 100
+_PLACE_CHARACTERS = 4096
 
 
 class ProtocolViolation(Exception):
@@ -113,4 +116,16 @@ def claim_from(payload: bytes) -> Claim:
         code=str(fields.get("code"))[:64],
         detail=str(fields.get("detail"))[:_SHOWN_CHARACTERS],
         traceback=None if trace is None else str(trace)[:_SHOWN_CHARACTERS],
+        errors=_places(fields.get("errors")),
+    )
+
+
+def _places(told: object) -> tuple[FieldError, ...]:
+    places = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    return tuple(
+        FieldError(
+            pointer=str(each.get("pointer"))[:_PLACE_CHARACTERS],
+            detail=str(each.get("detail"))[:_PLACE_CHARACTERS],
+        )
+        for each in places[:_PLACES]
     )

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Literal
 
 from qrt_contracts.endings import Ending, ended
-from qrt_contracts.faults import Problem
+from qrt_contracts.faults import FieldError, Problem
 
 CLAIMABLE = frozenset(
     {
@@ -58,6 +58,8 @@ class Claim:
     code: str
     detail: str
     traceback: str | None
+    errors: tuple[FieldError, ...] = ()
+    """Places of the input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +137,8 @@ def _claimed(claim: Claim) -> Verdict:
     if claim.code == Ending.EXECUTOR_FAULT:
         return refused(claim.detail)
     if claim.code not in CLAIMABLE:
-        return failed(Ending.PROGRAM_ERROR, claim.detail, claim.traceback)
-    return failed(Ending(claim.code), claim.detail, claim.traceback)
+        return failed(Ending.PROGRAM_ERROR, claim.detail, claim)
+    return failed(Ending(claim.code), claim.detail, claim)
 
 
 def _by_signal(number: int) -> tuple[Ending, str]:
@@ -149,8 +151,11 @@ def _by_signal(number: int) -> tuple[Ending, str]:
     return Ending.KILLED_BY_SIGNAL, f"its process was killed by {name} ({number})"
 
 
-def failed(ending: Ending, detail: str, traceback: str | None = None) -> Verdict:
+def failed(ending: Ending, detail: str, claim: Claim | None = None) -> Verdict:
     """Return the verdict on an attempt that ended like this."""
     if ending in LIMITS:
         detail += "; what it had produced until then is kept"
-    return Verdict(end="failed", problem=ended(ending, detail, traceback=traceback))
+    if claim is None:
+        return Verdict(end="failed", problem=ended(ending, detail))
+    problem = ended(ending, detail, traceback=claim.traceback, errors=claim.errors)
+    return Verdict(end="failed", problem=problem)
