@@ -22,7 +22,7 @@ from qrt_contracts.commands import (
 )
 from qrt_contracts.faults import NameTaken, NotFound, ProgramInvalid, RuntimeFault
 from qrt_contracts.ids import new_id
-from qrt_contracts.values import LimitOverrides, Program, Visibility
+from qrt_contracts.values import LimitOverrides, Program, ProgramKind, Visibility
 from qrt_registry.compose import compose
 from qrt_registry.settings import RegistrySettings
 from tests.support.composed import running
@@ -165,3 +165,13 @@ async def test_a_bundle_that_was_never_stored_is_a_fault_not_a_crash(client: Cli
     )
     with pytest.raises(RuntimeFault):
         await client.bus.request(command)
+
+
+@pytest.mark.parametrize("kind", [ProgramKind.TEMPLATE, ProgramKind.CONTAINER, None])
+async def test_a_kind_that_cannot_be_uploaded_is_refused_and_nothing_is_stored(
+    client: Client, kind: ProgramKind | None
+) -> None:
+    with pytest.raises(ProgramInvalid, match="cannot be uploaded") as caught:
+        await client.create("project", kind=kind)
+    assert caught.value.field == "kind"
+    assert (await client.bus.request(ListPrograms(caller=client.caller))).total == 0

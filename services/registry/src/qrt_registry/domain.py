@@ -6,7 +6,7 @@ from typing import Any
 
 from qrt_contracts.commands import CreateProgram, UpdateProgram
 from qrt_contracts.faults import Conflict, FieldError, NameTaken, ProgramInvalid
-from qrt_contracts.values import Artifact, Limits, Program, RunSpec, Version, Visibility
+from qrt_contracts.values import Artifact, Limits, Program, ProgramKind, RunSpec, Version, Visibility
 
 MAX_VERSIONS = 10_000
 """Versions of one program: they share a document, which is bounded."""
@@ -35,6 +35,13 @@ def refused(finding: Finding) -> ProgramInvalid:
     """Return the fault that tells an owner why a source is not accepted."""
     sentence = finding.sentence()
     return ProgramInvalid(sentence, field="source", errors=(FieldError(pointer="/source", detail=sentence),))
+
+
+def check_kind(kind: ProgramKind | None) -> None:
+    """Return if programs of a kind can be uploaded. Raises ProgramInvalid."""
+    if kind is not ProgramKind.QUAFU:
+        detail = f"programs of kind {kind.value if kind else 'template'!r} cannot be uploaded to this release"
+        raise ProgramInvalid(detail, field="kind", errors=(FieldError(pointer="/kind", detail=detail),))
 
 
 def name_taken(name: str) -> NameTaken:

@@ -44,6 +44,7 @@ class Registry:
         """Create a program, if its source can be run; the same command again finds it created."""
         if found := await self._repeated(command):
             return found
+        domain.check_kind(command.kind)
         if await self._programs.named(command.caller, command.name):
             raise domain.name_taken(command.name)
         await self._check(command.bundle)
