@@ -261,9 +261,10 @@ class StandIn:
 
     async def cancel(self, request: Request) -> Response:
         job = self._job(request)
-        job.stop.set()
         job.move(job.view.status, cancel_requested=True)
-        return _json(job.view)
+        view = job.view
+        job.stop.set()  # only now may its thread move it
+        return _json(view)
 
     async def delete_job(self, request: Request) -> Response:
         job = self._job(request)
