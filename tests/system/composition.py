@@ -150,7 +150,7 @@ def _with_token(directory: Path, token: str) -> None:
 
 
 @asynccontextmanager
-async def standalone(directory: Path, *, token: str = TOKEN) -> AsyncIterator[Composition]:
+async def standalone(directory: Path, *options: str, token: str = TOKEN) -> AsyncIterator[Composition]:
     """Run the single-process composition on a data directory."""
     port = free_port()
     _with_token(directory, token)
@@ -158,7 +158,7 @@ async def standalone(directory: Path, *, token: str = TOKEN) -> AsyncIterator[Co
         "standalone",
         [
             *(sys.executable, "-m", "qrt_standalone"),
-            *("--data", str(directory), "--port", str(port)),
+            *("--data", str(directory), "--port", str(port), *options),
         ],
         _clean_environ(),
         directory.parent / f"{directory.name}.log",

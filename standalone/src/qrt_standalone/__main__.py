@@ -34,6 +34,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--mongo-url", help="a MongoDB server instead of the embedded one")
     add("--program-python", type=Path, default=_program_python(), help="interpreter for programs")
     add("--slots", type=int, help="jobs at once (one for each core)")
+    add("--quafu-url", help="address of the Quafu cloud, whose devices jobs may use then")
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     add("--demo", action="store_true", help="run the sample programs first")
     add("--exit", action="store_true", help="exit after the demo instead of serving")
@@ -57,6 +58,7 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
         program_python=arguments.program_python,
         slots=arguments.slots,
         log_level=arguments.log_level,
+        quafu_url=arguments.quafu_url,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

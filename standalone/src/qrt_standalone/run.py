@@ -89,6 +89,7 @@ def _executor(settings: StandaloneSettings, mongo: MongoSettings) -> ExecutorSet
         program_python=settings.program_python,
         unsafe_process=True,
         sealing_keys=own_key(settings),
+        quafu_url=settings.quafu_url,
     )
 
 

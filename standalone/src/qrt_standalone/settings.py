@@ -24,6 +24,8 @@ class StandaloneSettings:
     slots: int | None
     """Jobs at once; None is one for each core."""
     log_level: str
+    quafu_url: str | None = None
+    """Address of the Quafu cloud; None leaves its devices out."""
 
     @property
     def token_file(self) -> Path:

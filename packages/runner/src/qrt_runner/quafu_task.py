@@ -3,18 +3,27 @@
 Imported only after `quafu_bridge` has found quafu.
 """
 
+import re
 from collections import OrderedDict
 from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 import quafu
+from quafu import exceptions
 from quafu.exceptions import CircuitError, ServerError, UserError
 from quafu.results import results
 
 from qrt_runner.calls import CallRefused, Calls
 
-_ERRORS: dict[str, type[Exception]] = {"user": UserError, "circuit": CircuitError, "backend": ServerError}
+_ERRORS: dict[str, type[Exception]] = {
+    "user": UserError,
+    "token": getattr(exceptions, "InvalidAPIToken", UserError),
+    "no_token": getattr(exceptions, "APITokenNotFound", UserError),
+    "circuit": CircuitError,
+    "compile": getattr(exceptions, "CompileError", ServerError),
+    "backend": ServerError,
+}
 
 
 class RuntimeResult(results.ExecResult):  # type: ignore[misc]
@@ -82,9 +91,14 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
         """Do nothing: the runtime sends circuits on with its own account."""
 
     def get_backend_info(self) -> dict[str, Any]:
-        """Return what is known of the backend: its true name, qubits, gates, and whether it simulates."""
+        """Return what is known of the backend: its true name, qubits, gates, and whether it simulates.
+
+        `full_info` is what a machine's service tells of it, `mapping` the names of its physical
+        qubits; no diagram is drawn.
+        """
         info: dict[str, Any] = self._ask("backend", backend=self.backend)
-        return info
+        structure = info["full_info"].get("topological_structure")
+        return {**info, "mapping": _qubit_names(structure or {}), "topology_diagram": None}
 
     def send(self, qc: Any, name: str = "", group: str = "", wait: bool = True) -> Any:
         """Send a circuit; return its result, or at once what stands for it until `retrieve` tells more.
@@ -129,6 +143,15 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
             return self.calls.ask(method, **fields)
         except CallRefused as refused:
             _refuse(refused.kind, refused.detail)
+
+
+def _qubit_names(structure: dict[str, Any]) -> dict[int, str]:
+    """Return the names of a machine's qubits by index, as pyquafu counts them."""
+    names = {name for pair in structure for name in str(pair).split("_")}
+    digits = {name: re.findall(r"\d+", name) for name in names}
+    return dict(
+        enumerate(sorted(names, key=lambda name: (int(digits[name][0]) if digits[name] else 0, name)))
+    )
 
 
 def _refuse(kind: str, detail: str) -> NoReturn:

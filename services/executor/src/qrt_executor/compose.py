@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import httpx
+
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus, Subscribed
@@ -14,6 +16,7 @@ from qrt_chassis.store import open_store
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import Isolation, LimitOverrides, Limits, ProgramKind
 from qrt_executor import handlers
+from qrt_executor.adapters.backends.quafu_cloud import TIMEOUT, QuafuCloud
 from qrt_executor.adapters.backends.simulator import Simulator
 from qrt_executor.adapters.bundles import CachedBundles
 from qrt_executor.adapters.cgroups import find_cgroups
@@ -56,6 +59,7 @@ async def compose(
         artifacts = ArtifactStore(store)
         pool = ZygotePool(_station(settings, levels or _levels(settings)), depth=2 * settings.slots)
         workshops: dict[ProgramKind, Workshop] = {ProgramKind.QUAFU: pool, ProgramKind.TEMPLATE: pool}
+        cloud = await stack.enter_async_context(_cloud(settings))
         executor = Executor(
             identity=identity,
             policy=_policy(settings),
@@ -64,7 +68,7 @@ async def compose(
             bundles=CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes),
             payloads=artifacts,
             clock=clock,
-            backends=Backends({SIMULATOR: Simulator(pool)}),
+            backends=Backends({SIMULATOR: Simulator(pool)}, cloud=cloud),
             seal=Seal(settings.sealing_keys) if settings.sealing_keys else None,
         )
         stack.push_async_callback(executor.close)
@@ -73,7 +77,7 @@ async def compose(
         stack.push_async_callback(subscribed.cancel)
         yield Service(
             name="executor",
-            loops={"zygote": pool.run, "heartbeat": heart.beat},
+            loops={"zygote": pool.run, "heartbeat": heart.beat} | ({"quafu": cloud.run} if cloud else {}),
             pings={"bus": bus.ping, "mongo": store.ping, "sandboxes": pool.ping},
             drain=lambda: _drain(executor, heart, subscribed),
             grace=timedelta(seconds=settings.drain_seconds + settings.grace_seconds + PARTING_SECONDS),
@@ -84,6 +88,20 @@ async def _drain(executor: Executor, heart: Heart, subscribed: Subscribed) -> No
     await executor.drain()
     await subscribed.cancel()
     await heart.leave()
+
+
+@asynccontextmanager
+async def _cloud(settings: ExecutorSettings) -> AsyncIterator[QuafuCloud | None]:
+    if settings.quafu_url is None:
+        yield None
+        return
+    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as http:
+        yield QuafuCloud(
+            http,
+            settings.quafu_url,
+            token=settings.quafu_token.get_secret_value() if settings.quafu_token else None,
+            wait_seconds=settings.quafu_wait_seconds,
+        )
 
 
 def _policy(settings: ExecutorSettings) -> Policy:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from qrt_chassis.sealing import SealingKeys
 from qrt_chassis.settings import HealthSettings, ServiceSettings, Settings
@@ -64,5 +64,11 @@ class ExecutorSettings(ServiceSettings):
     """Between SIGTERM and SIGKILL of an attempt that must end."""
     drain_seconds: float = Field(default=20.0, ge=0)
     """How long running attempts may take to end when the executor is told to stop."""
+    quafu_url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+.*$")
+    """Address of the Quafu cloud, such as https://quafu.baqis.ac.cn/; not set, its devices are not used."""
+    quafu_token: SecretStr | None = None
+    """Lists the cloud's devices before any job has asked for them. Circuits go with their owners' tokens."""
+    quafu_wait_seconds: float = Field(default=3600.0, gt=0)
+    """How long the cloud may take for one circuit, its queue included."""
     bundle_cache_bytes: int = Field(default=256 << 20, ge=0)
     ceiling: CeilingSettings = CeilingSettings()
