@@ -1,6 +1,9 @@
 """The registry on the bus and a real database: what unit tests take for granted of their fakes."""
 
 import asyncio
+import io
+import json
+import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,15 +20,17 @@ from qrt_contracts.commands import (
     DeleteProgram,
     GetProgram,
     ListPrograms,
+    ListVersions,
     ResolveRun,
     UpdateProgram,
 )
 from qrt_contracts.faults import NameTaken, NotFound, ProgramInvalid, RuntimeFault
 from qrt_contracts.ids import new_id
-from qrt_contracts.values import LimitOverrides, Program, ProgramKind, Visibility
+from qrt_contracts.values import LimitOverrides, Program, ProgramKind, Signature, Visibility
 from qrt_registry.compose import compose
 from qrt_registry.settings import RegistrySettings
 from tests.support.composed import running
+from tests.support.projects import project
 
 GOOD = "def run(task, userpub, params):\n    return params\n"
 
@@ -43,6 +48,11 @@ class Client:
         fields = {"caller": self.caller, "program_id": new_id()} | more
         found = await self.bus.request(CreateProgram(name=name, bundle=bundle, **fields))
         return found.program
+
+    async def upload(self, archive: bytes, **more: Any) -> Program:
+        bundle = await self.artifacts.put(archive)
+        command = CreateProgram(caller=self.caller, program_id=new_id(), bundle=bundle, **more)
+        return (await self.bus.request(command)).program
 
     async def add(self, program: Program, source: str) -> Program:
         bundle = await self.artifacts.put(source.encode())
@@ -167,11 +177,37 @@ async def test_a_bundle_that_was_never_stored_is_a_fault_not_a_crash(client: Cli
         await client.bus.request(command)
 
 
-@pytest.mark.parametrize("kind", [ProgramKind.TEMPLATE, ProgramKind.CONTAINER, None])
-async def test_a_kind_that_cannot_be_uploaded_is_refused_and_nothing_is_stored(
-    client: Client, kind: ProgramKind | None
-) -> None:
-    with pytest.raises(ProgramInvalid, match="cannot be uploaded") as caught:
-        await client.create("project", kind=kind)
-    assert caught.value.field == "kind"
+async def test_a_project_is_kept_in_one_form_with_what_it_says_of_itself(client: Client) -> None:
+    said = {"name": "adder", "description": "Adds.", "resources": {"cpu": 2}}
+    uploaded = project("def run(data: dict): return data", {"planqk.json": json.dumps(said)})
+    program = await client.upload(uploaded, name=None, kind=None)
+    assert (program.name, program.description, program.kind) == ("adder", "Adds.", ProgramKind.TEMPLATE)
+    resolved = await client.bus.request(ResolveRun(caller=client.caller, program_id=program.id))
+    assert (resolved.run.resources.cpus, resolved.run.kind) == (2, ProgramKind.TEMPLATE)
+    assert resolved.signature is not None
+    assert Signature.model_validate_json(resolved.signature.text or "").check["required"] == ["data"]
+    stored = await client.artifacts.read_all(resolved.run.bundle.sha256, limit=1 << 20)
+    with zipfile.ZipFile(io.BytesIO(stored)) as members:
+        assert members.namelist() == ["planqk.json", "src/__init__.py", "src/program.py"]
+
+
+async def test_a_project_that_cannot_run_is_refused_and_nothing_is_stored(client: Client) -> None:
+    with pytest.raises(ProgramInvalid, match="no function `run`") as caught:
+        await client.upload(project("x = 1"), name="project", kind=ProgramKind.TEMPLATE)
+    assert caught.value.field == "bundle"
     assert (await client.bus.request(ListPrograms(caller=client.caller))).total == 0
+
+
+async def test_versions_are_paged_newest_first(client: Client) -> None:
+    program = await client.create()
+    for number in (2, 3):
+        await client.add(program, f"{GOOD}# {number}\n")
+    first = await client.bus.request(ListVersions(caller=client.caller, program_id=program.id, limit=2))
+    rest = await client.bus.request(
+        ListVersions(caller=client.caller, program_id=program.id, limit=2, cursor=first.next_cursor)
+    )
+    assert [each.number for each in (*first.versions, *rest.versions)] == [3, 2, 1]
+    assert (first.total, rest.next_cursor) == (3, None)
+    assert rest.versions[0].bundle == program.latest.bundle
+    last = ListVersions(caller=client.caller, program_id=program.id, cursor="1")
+    assert (await client.bus.request(last)).versions == ()

@@ -1,12 +1,13 @@
 """The registry's ports in memory."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from qrt_contracts.faults import NotFound
-from qrt_contracts.values import Artifact, Program, Version
-from qrt_registry.domain import Finding, name_taken
+from qrt_contracts.values import Artifact, Payload, Program, ProgramKind, Version
+from qrt_registry.domain import Finding, Project, name_taken
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -16,7 +17,7 @@ class MemoryPrograms:
 
     def __init__(self) -> None:
         self.programs: dict[str, Program] = {}
-        self.versions: dict[str, list[Version]] = {}
+        self.versions_of: dict[str, list[Version]] = {}
         self.races: list[Version] = []
 
     async def insert(self, program: Program) -> bool:
@@ -24,7 +25,7 @@ class MemoryPrograms:
             return False
         self._free(program.owner, program.name)
         self.programs[program.id] = program
-        self.versions[program.id] = [program.latest]
+        self.versions_of[program.id] = [program.latest]
         return True
 
     async def get(self, program_id: str) -> Program | None:
@@ -35,8 +36,12 @@ class MemoryPrograms:
         return next(found, None)
 
     async def version(self, program_id: str, number: int) -> Version | None:
-        found = (each for each in self.versions[program_id] if each.number == number)
+        found = (each for each in self.versions_of[program_id] if each.number == number)
         return next(found, None)
+
+    async def versions(self, program_id: str, *, limit: int, below: int) -> list[Version]:
+        found = [each for each in reversed(self.versions_of[program_id]) if each.number < below]
+        return found[:limit]
 
     async def add_version(self, program: Program, version: Version) -> bool:
         if self.races:
@@ -48,7 +53,7 @@ class MemoryPrograms:
         return True
 
     async def _add(self, program_id: str, version: Version) -> None:
-        self.versions[program_id].append(version)
+        self.versions_of[program_id].append(version)
         self.programs[program_id] = self.programs[program_id].model_copy(update={"latest": version})
 
     async def change(self, program: Program, fields: dict[str, Any], *, now: datetime) -> bool:
@@ -81,11 +86,16 @@ class MemoryBundles:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
 
-    def put(self, source: str) -> Artifact:
-        data = source.encode()
+    def stored(self, data: bytes) -> Artifact:
         digest = hashlib.sha256(data).hexdigest()
         self.blobs[digest] = data
         return Artifact(sha256=digest, size=len(data))
+
+    async def put(self, data: bytes) -> Artifact:
+        return self.stored(data)
+
+    async def wrap(self, text: str) -> Payload:
+        return Payload(text=text)
 
     async def read_all(self, sha256: str, *, limit: int) -> bytes:
         if sha256 not in self.blobs:
@@ -94,11 +104,15 @@ class MemoryBundles:
 
 
 class ScriptedInspector:
-    """The `Inspector` port: finds fault with sources that contain `bad`."""
+    """The `Inspector` port: finds fault with uploads that contain `bad`."""
 
     def __init__(self) -> None:
         self.inspected = 0
+        self.found = Project(kind=ProgramKind.TEMPLATE, canonical=b"canonical")
 
     async def inspect(self, source: bytes) -> Finding | None:
         self.inspected += 1
         return Finding(detail="it is bad", line=2, column=5, text="    bad") if b"bad" in source else None
+
+    async def project(self, archive: bytes, *, kind: ProgramKind | None) -> Project | Finding:
+        return await self.inspect(archive) or replace(self.found, kind=kind or self.found.kind)

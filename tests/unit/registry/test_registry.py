@@ -1,5 +1,6 @@
 """What users do with programs."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,12 +11,26 @@ from qrt_contracts.commands import (
     DeleteProgram,
     GetProgram,
     ListPrograms,
+    ListVersions,
     ResolveRun,
     UpdateProgram,
 )
 from qrt_contracts.faults import Conflict, InvalidRequest, NameTaken, NotFound, ProgramInvalid, Unavailable
-from qrt_contracts.values import LimitOverrides, Limits, Program, Quota, Version, Visibility
+from qrt_contracts.values import (
+    EnvironmentSpec,
+    LimitOverrides,
+    Limits,
+    Payload,
+    Program,
+    ProgramKind,
+    Quota,
+    Resources,
+    Version,
+    Visibility,
+)
 from qrt_registry import domain
+from qrt_registry.domain import Project
+from qrt_registry.intake import Intake
 from qrt_registry.service import RACES, Registry
 from tests.unit.registry.fakes import NOW, MemoryBundles, MemoryPrograms, ScriptedInspector
 
@@ -29,18 +44,20 @@ class World:
         self.registry = Registry(
             programs=self.programs,
             bundles=self.bundles,
-            inspector=self.inspector,
+            intake=Intake(
+                bundles=self.bundles, inspector=self.inspector, max_source_bytes=100, max_project_bytes=200
+            ),
             clock=lambda: NOW,
             max_source_bytes=100,
         )
 
     async def create(self, program_id: str = ONE, source: str = "good", **more: Any) -> Program:
         fields = {"caller": "alice", "name": "hello"} | more
-        command = CreateProgram(program_id=program_id, bundle=self.bundles.put(source), **fields)
+        command = CreateProgram(program_id=program_id, bundle=self.bundles.stored(source.encode()), **fields)
         return (await self.registry.create(command)).program
 
     async def add(self, source: str, caller: str = "alice") -> Program:
-        command = AddVersion(caller=caller, program_id=ONE, bundle=self.bundles.put(source))
+        command = AddVersion(caller=caller, program_id=ONE, bundle=self.bundles.stored(source.encode()))
         return (await self.registry.add_version(command)).program
 
 
@@ -96,16 +113,34 @@ async def test_versions_count_up_and_the_newest_again_changes_nothing(world: Wor
     assert (await world.add("good")).latest.number == 3
 
 
+async def test_versions_are_listed_newest_first_to_whoever_may_see_the_program(world: World) -> None:
+    await world.create(kind=ProgramKind.TEMPLATE)
+    for number in (2, 3):
+        world.inspector.found = Project(kind=ProgramKind.TEMPLATE, canonical=b"x" * number)
+        await world.add(f"{number}")
+    first = await world.registry.list_versions(ListVersions(caller="alice", program_id=ONE, limit=2))
+    assert [(each.number, each.bundle.size) for each in first.versions] == [(3, 3), (2, 2)]
+    assert (first.next_cursor, first.total, first.versions[0].kind) == ("2", 3, ProgramKind.TEMPLATE)
+    rest = ListVersions(caller="alice", program_id=ONE, limit=2, cursor=first.next_cursor)
+    assert [each.number for each in (await world.registry.list_versions(rest)).versions] == [1]
+    for cursor, numbers in (("1", []), ("999999999", [3, 2, 1])):
+        asked = ListVersions(caller="alice", program_id=ONE, cursor=cursor)
+        found = await world.registry.list_versions(asked)
+        assert ([each.number for each in found.versions], found.next_cursor) == (numbers, None)
+    with pytest.raises(NotFound):
+        await world.registry.list_versions(ListVersions(caller="bob", program_id=ONE))
+
+
 async def test_a_version_that_lost_a_race_takes_the_next_number(world: World) -> None:
     await world.create()
-    world.programs.races = [Version(number=2, bundle=world.bundles.put("theirs"), created_at=NOW)]
+    world.programs.races = [Version(number=2, bundle=world.bundles.stored(b"theirs"), created_at=NOW)]
     assert (await world.add("ours")).latest.number == 3
 
 
 async def test_a_race_lost_for_ever_ends_as_a_passing_fault(world: World) -> None:
     await world.create()
     world.programs.races = [
-        Version(number=RACES + 2 - lost, bundle=world.bundles.put(str(lost)), created_at=NOW)
+        Version(number=RACES + 2 - lost, bundle=world.bundles.stored(str(lost).encode()), created_at=NOW)
         for lost in range(RACES + 1)
     ]
     with pytest.raises(Unavailable):
@@ -204,3 +239,77 @@ async def test_a_programs_quota_reaches_its_runs_and_can_be_changed(world: World
     await world.registry.update(UpdateProgram(caller="alice", program_id=ONE, quota=Quota(queued=7)))
     run = (await world.registry.resolve(ResolveRun(caller="alice", program_id=ONE))).run
     assert run.quota == Quota(queued=7)
+
+
+async def test_a_project_is_kept_as_its_canonical_zip_with_what_it_needs(world: World) -> None:
+    world.inspector.found = Project(
+        kind=ProgramKind.TEMPLATE,
+        canonical=b"zip",
+        name="said",
+        description="It adds.",
+        resources=Resources(cpus=2),
+        requirements=("one", "two"),
+        signature='{"input": {}, "check": {}}',
+    )
+    program = await world.create(kind=None, name=None)
+    latest = program.latest
+    assert (program.name, program.description, program.kind) == ("said", "It adds.", ProgramKind.TEMPLATE)
+    assert latest.bundle == world.bundles.stored(b"zip")
+    assert latest.environment == EnvironmentSpec(requirements=Payload(text='["one", "two"]'))
+    resolved = await world.registry.resolve(ResolveRun(caller="alice", program_id=ONE))
+    assert (resolved.run.environment, resolved.run.resources.cpus) == (latest.environment, 2)
+    assert resolved.signature == latest.signature == Payload(text='{"input": {}, "check": {}}')
+    found = await world.registry.get(GetProgram(caller="alice", program_id=ONE, with_source=True))
+    assert found.source is None
+    assert (await world.add("packed otherwise")).latest.number == 1, "the same files are the same version"
+
+
+async def test_what_the_command_says_goes_before_what_the_project_says(world: World) -> None:
+    world.inspector.found = Project(
+        kind=ProgramKind.TEMPLATE, canonical=b"zip", name="said", description="It adds."
+    )
+    program = await world.create(kind=ProgramKind.CONTAINER, name="given", description="Mine.")
+    assert (program.name, program.description, program.kind) == ("given", "Mine.", ProgramKind.CONTAINER)
+
+
+async def test_a_project_without_a_name_and_a_name_that_is_taken_are_refused(world: World) -> None:
+    with pytest.raises(ProgramInvalid) as fault:
+        await world.create(kind=None, name=None)
+    assert fault.value.field == "name"
+    world.inspector.found = Project(kind=ProgramKind.TEMPLATE, canonical=b"zip", name="hello")
+    await world.create()
+    with pytest.raises(NameTaken):
+        await world.create(TWO, kind=None, name=None)
+
+
+async def test_a_project_that_is_too_large_or_unfit_is_refused(world: World) -> None:
+    for source, told in (("x" * 201, "201 bytes; the limit is 200"), ("bad", "it is bad (line 2")):
+        with pytest.raises(ProgramInvalid, match=re.escape(told)) as fault:
+            await world.create(source=source, kind=ProgramKind.TEMPLATE)
+        assert fault.value.field == "bundle"
+    assert world.programs.programs == {}
+
+
+async def test_the_name_of_an_image_is_all_that_its_container_needs(world: World) -> None:
+    image = "registry.example:5000/team/name:1.0@sha256:" + "0" * 64
+    program = await world.create(source="", kind=ProgramKind.CONTAINER, image=image)
+    assert (program.kind, program.latest.image) == (ProgramKind.CONTAINER, image)
+    command = AddVersion(caller="alice", program_id=ONE, bundle=world.bundles.stored(b""), image="alpine")
+    assert (await world.registry.add_version(command)).program.latest.number == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": "x", "image": "alpine"},
+        {"kind": ProgramKind.QUAFU, "image": "alpine"},
+        {"image": "-rm"},
+        {"image": "alpine; rm"},
+        {"image": "Alpine"},
+        {"image": ""},
+    ],
+)
+async def test_an_image_that_is_none_is_refused(world: World, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ProgramInvalid) as fault:
+        await world.create(**{"source": "", "kind": ProgramKind.CONTAINER} | wrong)
+    assert fault.value.field == "image"

@@ -4,6 +4,7 @@
 one whose view decides what it may see. The gateway authenticates it; nobody else re-checks.
 """
 
+from datetime import datetime
 from typing import ClassVar, Generic
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from qrt_contracts.message import Command, Done, Reply, Value
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
     Artifact,
+    Build,
     LimitOverrides,
     Output,
     OutputKind,
@@ -20,6 +22,7 @@ from qrt_contracts.values import (
     Program,
     ProgramKind,
     Quota,
+    Resources,
     RunSpec,
     Visibility,
 )
@@ -37,6 +40,7 @@ __all__ = [
     "JobPage",
     "ListJobs",
     "ListPrograms",
+    "ListVersions",
     "OutputPage",
     "ProgramFound",
     "ProgramPage",
@@ -47,6 +51,8 @@ __all__ = [
     "SubmitJob",
     "Submitted",
     "UpdateProgram",
+    "VersionPage",
+    "VersionSummary",
 ]
 
 
@@ -84,7 +90,8 @@ class CreateProgram(RegistryCommand[ProgramFound]):
     caller: str
     program_id: str
     """Chosen by the sender, so that a repeated command finds its own work done."""
-    name: str
+    name: str | None
+    """None: the name in a project's `planqk.json`."""
     bundle: Artifact
     """What was uploaded; the registry may store another form of it (a project's canonical zip)."""
     kind: ProgramKind | None = ProgramKind.QUAFU
@@ -93,6 +100,7 @@ class CreateProgram(RegistryCommand[ProgramFound]):
     """Only for a CONTAINER, in place of a Dockerfile; the bundle is empty then."""
     visibility: Visibility = Visibility.PRIVATE
     description: str | None = None
+    """None: the description in a project's `planqk.json`, if it has one."""
     backend: str | None = None
     group: str | None = None
     cost: float | None = None
@@ -176,6 +184,39 @@ class ListPrograms(RegistryCommand[ProgramPage]):
     cursor: str | None = None
 
 
+class VersionSummary(Value):
+    """One version of a program, as a list of them shows it."""
+
+    number: int
+    kind: ProgramKind
+    bundle: Artifact
+    """Its sha256 and size are those of the stored form: a project's canonical zip."""
+    created_at: datetime
+    build: Build
+    image: str | None = None
+    resources: Resources = Resources()
+
+
+class VersionPage(Value):
+    """A page of versions, newest first; `next_cursor` is None on the last."""
+
+    versions: tuple[VersionSummary, ...]
+    next_cursor: str | None = None
+    total: int
+
+
+class ListVersions(RegistryCommand[VersionPage]):
+    """List the versions of a program that the caller may see. Raises: NotFound."""
+
+    schema_name: ClassVar[str] = "registry.list_versions"
+    reply_type: ClassVar[type[Value]] = VersionPage
+
+    caller: str
+    program_id: str
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: str | None = Field(default=None, pattern=r"^[1-9][0-9]{0,8}$")
+
+
 class BuildLogPage(Value):
     """Lines of a version's build, in order."""
 
@@ -184,6 +225,8 @@ class BuildLogPage(Value):
     """Number of the last line told here, counted from 1; go on with `after=last`."""
     complete: bool = False
     """The build has ended and nothing follows."""
+    build: Build = Build()
+    """Of the version, when this was read."""
 
 
 class ReadBuildLog(RegistryCommand[BuildLogPage]):

@@ -14,6 +14,7 @@ from qrt_chassis.store import open_store
 from qrt_registry import handlers
 from qrt_registry.adapters.inspector import ChildInspector
 from qrt_registry.adapters.mongo import MongoPrograms
+from qrt_registry.intake import Intake
 from qrt_registry.ports import Clock
 from qrt_registry.service import Registry
 from qrt_registry.settings import RegistrySettings
@@ -34,10 +35,16 @@ async def compose(
         if bus is None:
             bus = await stack.enter_async_context(open_bus(settings.bus, name="registry"))
         programs = MongoPrograms(store)
+        artifacts = ArtifactStore(store)
         registry = Registry(
             programs=programs,
-            bundles=ArtifactStore(store),
-            inspector=ChildInspector(),
+            bundles=artifacts,
+            intake=Intake(
+                bundles=artifacts,
+                inspector=ChildInspector(max_unpacked_bytes=settings.max_unpacked_bytes),
+                max_source_bytes=settings.max_source_bytes,
+                max_project_bytes=settings.max_project_bytes,
+            ),
             clock=clock,
             max_source_bytes=settings.max_source_bytes,
         )

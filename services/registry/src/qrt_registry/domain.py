@@ -4,12 +4,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from qrt_contracts.commands import CreateProgram, UpdateProgram
+from qrt_contracts.commands import CreateProgram, UpdateProgram, VersionSummary
 from qrt_contracts.faults import Conflict, FieldError, NameTaken, ProgramInvalid
-from qrt_contracts.values import Artifact, Limits, Program, ProgramKind, RunSpec, Version, Visibility
+from qrt_contracts.values import (
+    Artifact,
+    EnvironmentSpec,
+    Limits,
+    Payload,
+    Program,
+    ProgramKind,
+    Resources,
+    RunSpec,
+    Version,
+    Visibility,
+)
 
-MAX_VERSIONS = 10_000
+MAX_VERSIONS = 1_000
 """Versions of one program: they share a document, which is bounded."""
+
+
+NO_RESOURCES = Resources()
+"""What a program asks for that asks for nothing in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +32,8 @@ class Finding:
     """One thing wrong with a source; `line` and `column` count from 1, 0 is nowhere in particular."""
 
     detail: str
+    file: str = ""
+    """Which file of a project."""
     line: int = 0
     column: int = 0
     text: str = ""
@@ -24,24 +41,81 @@ class Finding:
 
     def sentence(self) -> str:
         """Return the finding as one text for people: what, where, and the line itself."""
+        detail = f"{self.file}: {self.detail}" if self.file else self.detail
         if not self.line:
-            return self.detail
+            return detail
         where = f"line {self.line}" + (f", column {self.column}" if self.column else "")
         quoted = f":\n    {self.text.strip()}" if self.text.strip() else ""
-        return f"{self.detail} ({where}){quoted}"
+        return f"{detail} ({where}){quoted}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What an uploaded project is, once it has been judged."""
+
+    kind: ProgramKind
+    canonical: bytes
+    """Its files as the one zip that they make."""
+    name: str | None = None
+    description: str | None = None
+    resources: Resources = NO_RESOURCES
+    requirements: tuple[str, ...] = ()
+    signature: str | None = None
+    """A `Signature`, as JSON: what the source alone tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a version will hold: an accepted upload, stored."""
+
+    kind: ProgramKind
+    bundle: Artifact
+    image: str | None = None
+    environment: EnvironmentSpec | None = None
+    resources: Resources = NO_RESOURCES
+    signature: Payload | None = None
+    name: str | None = None
+    description: str | None = None
+
+    def version(self, number: int, *, now: datetime) -> Version:
+        """Return the version that holds this."""
+        return Version(
+            number=number,
+            bundle=self.bundle,
+            created_at=now,
+            environment=self.environment,
+            image=self.image,
+            resources=self.resources,
+            signature=self.signature,
+        )
+
+    def is_of(self, version: Version) -> bool:
+        """Tell whether a version holds the same."""
+        return (version.bundle.sha256, version.image) == (self.bundle.sha256, self.image)
 
 
 def refused(finding: Finding) -> ProgramInvalid:
     """Return the fault that tells an owner why a source is not accepted."""
-    sentence = finding.sentence()
-    return ProgramInvalid(sentence, field="source", errors=(FieldError(pointer="/source", detail=sentence),))
+    return _refused(finding.sentence(), "source")
 
 
-def check_kind(kind: ProgramKind | None) -> None:
-    """Return if programs of a kind can be uploaded. Raises ProgramInvalid."""
-    if kind is not ProgramKind.QUAFU:
-        detail = f"programs of kind {kind.value if kind else 'template'!r} cannot be uploaded to this release"
-        raise ProgramInvalid(detail, field="kind", errors=(FieldError(pointer="/kind", detail=detail),))
+def project_refused(finding: Finding) -> ProgramInvalid:
+    """Return the fault that tells an owner why a project is not accepted."""
+    return _refused(finding.sentence(), "bundle")
+
+
+def image_refused(detail: str) -> ProgramInvalid:
+    """Return the fault that tells an owner why the name of an image is not accepted."""
+    return _refused(detail, "image")
+
+
+def name_missing() -> ProgramInvalid:
+    """Return the fault that tells an owner that a program has no name."""
+    return _refused("the program has no name: give one, or write one into the project's planqk.json", "name")
+
+
+def _refused(detail: str, field: str) -> ProgramInvalid:
+    return ProgramInvalid(detail, field=field, errors=(FieldError(pointer=f"/{field}", detail=detail),))
 
 
 def name_taken(name: str) -> NameTaken:
@@ -49,38 +123,38 @@ def name_taken(name: str) -> NameTaken:
     return NameTaken(f"you have a program named {name!r} already", field="name")
 
 
-def created(command: CreateProgram, *, now: datetime) -> Program:
+def created(command: CreateProgram, name: str, content: Content, *, now: datetime) -> Program:
     """Return the program that a command asks for, with its first version."""
     return Program(
         id=command.program_id,
         owner=command.caller,
-        name=command.name,
-        kind=command.kind,
+        name=name,
+        kind=content.kind,
         visibility=command.visibility,
-        description=command.description,
+        description=content.description if command.description is None else command.description,
         backend=command.backend,
         group=command.group,
         cost=command.cost,
         limits=command.limits,
         max_attempts=command.max_attempts,
         quota=command.quota,
-        latest=Version(number=1, bundle=command.bundle, created_at=now),
+        latest=content.version(1, now=now),
         created_at=now,
         updated_at=now,
     )
 
 
-def next_version(program: Program, bundle: Artifact, *, now: datetime) -> Version | None:
-    """Return the version that `bundle` makes, None if the newest one has it already.
+def next_version(program: Program, content: Content, *, now: datetime) -> Version | None:
+    """Return the version that an upload makes, None if the newest one is the same already.
 
     Raises:
         Conflict: the program has as many versions as it may.
     """
-    if program.latest.bundle.sha256 == bundle.sha256:
+    if content.is_of(program.latest):
         return None
     if program.latest.number >= MAX_VERSIONS:
         raise Conflict(f"a program can have {MAX_VERSIONS} versions; create another program")
-    return Version(number=program.latest.number + 1, bundle=bundle, created_at=now)
+    return content.version(program.latest.number + 1, now=now)
 
 
 def changes(program: Program, command: UpdateProgram) -> dict[str, Any]:
@@ -98,6 +172,19 @@ def may_see(program: Program, caller: str) -> bool:
     return program.owner == caller or program.visibility is Visibility.PUBLIC
 
 
+def summary(program: Program, version: Version) -> VersionSummary:
+    """Return a version as a list shows it."""
+    return VersionSummary(
+        number=version.number,
+        kind=program.kind,
+        bundle=version.bundle,
+        created_at=version.created_at,
+        build=version.build,
+        image=version.image,
+        resources=version.resources,
+    )
+
+
 def run_spec(program: Program, version: Version) -> RunSpec:
     """Return what running this version of a program means now."""
     return RunSpec(
@@ -110,4 +197,7 @@ def run_spec(program: Program, version: Version) -> RunSpec:
         limits=program.limits.over(Limits()),
         max_attempts=program.max_attempts,
         quota=program.quota,
+        environment=version.environment,
+        image=version.image,
+        resources=version.resources,
     )

@@ -7,6 +7,7 @@ from qrt_contracts.commands import (
     DeleteProgram,
     GetProgram,
     ListPrograms,
+    ListVersions,
     ResolveRun,
     UpdateProgram,
 )
@@ -22,5 +23,6 @@ def commands(registry: Registry) -> CommandHandlers:
         DeleteProgram: registry.delete,
         GetProgram: registry.get,
         ListPrograms: registry.list,
+        ListVersions: registry.list_versions,
         ResolveRun: registry.resolve,
     }

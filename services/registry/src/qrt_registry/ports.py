@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from qrt_contracts.values import Program, Version
-from qrt_registry.domain import Finding
+from qrt_contracts.values import Artifact, Payload, Program, ProgramKind, Version
+from qrt_registry.domain import Finding, Project
 
 Clock = Callable[[], datetime]
 
@@ -25,6 +25,9 @@ class ProgramStore(Protocol):
     async def version(self, program_id: str, number: int) -> Version | None:
         """Return one version of a program."""
 
+    async def versions(self, program_id: str, *, limit: int, below: int) -> list[Version]:
+        """Return up to `limit` versions of a program with numbers under `below`, newest first."""
+
     async def add_version(self, program: Program, version: Version) -> bool:
         """Store a version as the newest, if the newest still is that of `program`."""
 
@@ -42,14 +45,26 @@ class ProgramStore(Protocol):
 
 
 class Bundles(Protocol):
-    """Where uploaded sources are kept."""
+    """Where uploads are kept, and what is made of them."""
 
     async def read_all(self, sha256: str, *, limit: int) -> bytes:
         """Return a bundle. Raises: NotFound, TooLarge."""
 
+    async def put(self, data: bytes) -> Artifact:
+        """Store a bundle, once for all that are equal."""
+
+    async def wrap(self, text: str) -> Payload:
+        """Return a payload that holds `text`, storing it apart if it is large."""
+
 
 class Inspector(Protocol):
-    """Judges a source without running it."""
+    """Judges uploads without running them."""
 
     async def inspect(self, source: bytes) -> Finding | None:
         """Return what is wrong with a source, None if nothing is. Raises: Unavailable."""
+
+    async def project(self, archive: bytes, *, kind: ProgramKind | None) -> Project | Finding:
+        """Return what a project is, or what is wrong with it. Raises: Unavailable.
+
+        `kind` None is what the project says of itself.
+        """

@@ -7,16 +7,20 @@ from qrt_contracts.commands import (
     Done,
     GetProgram,
     ListPrograms,
+    ListVersions,
     ProgramFound,
     ProgramPage,
     ResolveRun,
     RunResolved,
     UpdateProgram,
+    VersionPage,
 )
 from qrt_contracts.faults import Conflict, InvalidRequest, NotFound, Unavailable
-from qrt_contracts.values import Artifact, Program
+from qrt_contracts.values import Program, ProgramKind, Version
 from qrt_registry import domain
-from qrt_registry.ports import Bundles, Clock, Inspector, ProgramStore
+from qrt_registry.domain import MAX_VERSIONS
+from qrt_registry.intake import Intake
+from qrt_registry.ports import Bundles, Clock, ProgramStore
 
 RACES = 5
 """How often a change is tried anew after another writer was faster."""
@@ -30,25 +34,27 @@ class Registry:
         *,
         programs: ProgramStore,
         bundles: Bundles,
-        inspector: Inspector,
+        intake: Intake,
         clock: Clock,
         max_source_bytes: int,
     ) -> None:
         self._programs = programs
         self._bundles = bundles
-        self._inspector = inspector
+        self._intake = intake
         self._clock = clock
         self._max_source_bytes = max_source_bytes
 
     async def create(self, command: CreateProgram) -> ProgramFound:
-        """Create a program, if its source can be run; the same command again finds it created."""
+        """Create a program, if what was uploaded can be run; the same command again finds it created."""
         if found := await self._repeated(command):
             return found
-        domain.check_kind(command.kind)
-        if await self._programs.named(command.caller, command.name):
+        if command.name and await self._programs.named(command.caller, command.name):
             raise domain.name_taken(command.name)
-        await self._check(command.bundle)
-        program = domain.created(command, now=self._clock())
+        content = await self._intake.accept(command.bundle, kind=command.kind, image=command.image)
+        name = command.name or content.name
+        if name is None:
+            raise domain.name_missing()
+        program = domain.created(command, name, content, now=self._clock())
         if await self._programs.insert(program):
             return ProgramFound(program=program)
         if found := await self._repeated(command):
@@ -57,11 +63,11 @@ class Registry:
 
     async def add_version(self, command: AddVersion) -> ProgramFound:
         """Give a program a new version; the bundle of the newest again changes nothing."""
-        await self._own(command.caller, command.program_id)
-        await self._check(command.bundle)
+        program = await self._own(command.caller, command.program_id)
+        content = await self._intake.accept(command.bundle, kind=program.kind, image=command.image)
         for _ in range(RACES):
             program = await self._own(command.caller, command.program_id)
-            version = domain.next_version(program, command.bundle, now=self._clock())
+            version = domain.next_version(program, content, now=self._clock())
             if version is None:
                 return ProgramFound(program=program)
             if await self._programs.add_version(program, version):
@@ -88,7 +94,7 @@ class Registry:
     async def get(self, command: GetProgram) -> ProgramFound:
         """Find a program, by id or by name among the caller's own."""
         program = await self._visible(command.caller, command.program_id, command.name)
-        if not command.with_source:
+        if not command.with_source or program.kind is not ProgramKind.QUAFU:
             return ProgramFound(program=program)
         source = await self._bundles.read_all(program.latest.bundle.sha256, limit=self._max_source_bytes)
         return ProgramFound(program=program, source=source.decode())
@@ -103,11 +109,23 @@ class Registry:
             total=await self._programs.count(command.caller),
         )
 
+    async def list_versions(self, command: ListVersions) -> VersionPage:
+        """List the versions of a program that the caller may see, newest first."""
+        program = await self._visible(command.caller, command.program_id, None)
+        below = min(int(command.cursor or MAX_VERSIONS + 1), program.latest.number + 1)
+        found = await self._programs.versions(program.id, limit=command.limit + 1, below=below)
+        page = found[: command.limit]
+        return VersionPage(
+            versions=tuple(domain.summary(program, each) for each in page),
+            next_cursor=str(page[-1].number) if len(found) > command.limit else None,
+            total=program.latest.number,
+        )
+
     async def resolve(self, command: ResolveRun) -> RunResolved:
         """Find what running a program now means."""
         program = await self._visible(command.caller, command.program_id, command.name)
         if command.version in (None, program.latest.number):
-            return RunResolved(run=domain.run_spec(program, program.latest))
+            return _resolved(program, program.latest)
         version = await self._programs.version(program.id, command.version)
         if version is None:
             raise NotFound(
@@ -115,22 +133,11 @@ class Registry:
                 f"its newest is {program.latest.number}",
                 field="version",
             )
-        return RunResolved(run=domain.run_spec(program, version))
+        return _resolved(program, version)
 
     async def _repeated(self, command: CreateProgram) -> ProgramFound | None:
         program = await self._programs.get(command.program_id)
         return ProgramFound(program=program) if program and program.owner == command.caller else None
-
-    async def _check(self, bundle: Artifact) -> None:
-        if bundle.size > self._max_source_bytes:
-            raise domain.refused(
-                domain.Finding(
-                    detail=f"the source has {bundle.size} bytes; the limit is {self._max_source_bytes}"
-                )
-            )
-        source = await self._bundles.read_all(bundle.sha256, limit=self._max_source_bytes)
-        if finding := await self._inspector.inspect(source):
-            raise domain.refused(finding)
 
     async def _own(self, caller: str, program_id: str) -> Program:
         program = await self._programs.get(program_id)
@@ -150,6 +157,10 @@ class Registry:
         if program is None or not domain.may_see(program, caller):
             raise _unknown(program_id)
         return program
+
+
+def _resolved(program: Program, version: Version) -> RunResolved:
+    return RunResolved(run=domain.run_spec(program, version), signature=version.signature)
 
 
 def _unknown(program_id: str) -> NotFound:

@@ -13,3 +13,7 @@ class RegistrySettings(ServiceSettings):
     health: HealthSettings = HealthSettings(port=8101)
     max_source_bytes: int = Field(default=2 << 20, ge=1024, le=16 << 20)
     """The largest source of a program, in bytes of UTF-8."""
+    max_project_bytes: int = Field(default=64 << 20, ge=1024, le=256 << 20)
+    """The largest archive of a project that is taken."""
+    max_unpacked_bytes: int = Field(default=128 << 20, ge=1024, le=512 << 20)
+    """The most bytes that the files of a project may have together."""

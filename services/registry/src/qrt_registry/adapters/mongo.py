@@ -56,6 +56,15 @@ class MongoPrograms:
         raw = (found or {}).get("versions", {}).get(str(number))
         return Version.model_validate(raw) if raw else None
 
+    async def versions(self, program_id: str, *, limit: int, below: int) -> list[Version]:
+        """Return up to `limit` versions of a program with numbers under `below`, newest first."""
+        numbers = range(below - 1, max(0, below - 1 - limit), -1)
+        if not numbers:
+            return []
+        found = await self._programs.find_one({"_id": program_id}, {f"versions.{n}": 1 for n in numbers})
+        versions = (found or {}).get("versions", {})
+        return [Version.model_validate(versions[str(n)]) for n in numbers if str(n) in versions]
+
     async def add_version(self, program: Program, version: Version) -> bool:
         """Store a version as the newest, if the newest still is that of `program`."""
         raw = version.model_dump(mode="json")
