@@ -210,14 +210,20 @@ class CancelAttempt(Work):
     attempt: int
 
 
-BUILDS = "work.builds"
-"""The queue of builds, and its routing key: any executor that can takes the next one."""
+def builds_queue(kind: ProgramKind) -> str:
+    """Return the durable queue of builds for programs of a kind, and its routing key.
+
+    Each executor that runs such programs consumes it: any of them takes the next build.
+    """
+    return f"work.builds.{kind.value}"
 
 
 class BuildVersion(Message):
-    """Make what a version's jobs need: its environment or image, and its signature. May be repeated.
+    """Make what a version's jobs need: its environment or image, and its signature.
 
-    Nothing waits for it: a job of a version that is not built builds what it needs itself.
+    Nothing waits for it: a job of a version that is not built builds what it needs itself. It may be
+    repeated: who builds it already, or has built it, says so again by `VersionBuilt`. It is ordered again
+    when nothing was heard of it for two minutes, and when it ended with a problem that is `retryable`.
     """
 
     exchange: ClassVar[Exchange] = Exchange.WORK
@@ -226,11 +232,15 @@ class BuildVersion(Message):
 
     @override
     def routing_key(self) -> str:
-        return BUILDS
+        return builds_queue(self.run.kind)
 
 
 class BuildProgress(Event):
-    """Lines of a build's log. `first` is the number of the first one, counted from 1."""
+    """Lines of a build's log. `first` is the number of the first one, counted from 1.
+
+    Who builds says something when it begins, and at least once a minute. Lines of a repeated build count
+    from 1 again; the registry keeps the first line of each number.
+    """
 
     schema_name: ClassVar[str] = "program.build_progress"
     program_id: str
