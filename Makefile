@@ -74,5 +74,5 @@ MANIFESTS := constraints.txt $(wildcard requirements*.in packages/*/pyproject.to
 		-r requirements-bench.in -r requirements-programs.in
 	@touch $@
 
-.venv/ready-dev: .venv/ready requirements-dev.in
+.venv/ready-dev: .venv/ready requirements-dev.in requirements-planqk.txt
 	@PYTHON=$(PYTHON) scripts/setup dev

@@ -27,6 +27,8 @@ class Proxy:
         """Wait before each chunk in either direction."""
         self.cut_after_up: int | None = None
         """Cut everything once this many bytes have gone up; then it is None again."""
+        self.drop_down = 0
+        """How many more answers are swallowed, each with its connection cut."""
         self.port = 0
 
     def url(self, url: str) -> str:
@@ -90,6 +92,9 @@ class Proxy:
                 await asyncio.sleep(self.delay_seconds)
                 if up:
                     chunk = self._count(chunk)
+                elif self.drop_down > 0:
+                    self.drop_down -= 1
+                    return
                 writer.write(chunk)
                 await writer.drain()
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from qrt_contracts.ids import new_id
 from tests.support.mongo import MongoServer
 from tests.support.rabbit import RabbitNode
 from tests.system.client import Api
@@ -36,8 +37,12 @@ async def api(composition: Composition) -> AsyncIterator[Api]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def other(composition: Composition) -> AsyncIterator[Api]:
+async def other(composition: Composition, api: Api) -> AsyncIterator[Api]:
     """Somebody else."""
-    headers = {"Authorization": f"Bearer {OTHER_TOKEN}"}
+    token = OTHER_TOKEN
+    if "standalone" in composition.processes:  # it starts with one account
+        issued = await api.http.post("/v1/accounts", json={"name": f"bob-{new_id()}"})
+        token = issued.json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=composition.url, headers=headers, timeout=90) as client:
         yield Api(client)

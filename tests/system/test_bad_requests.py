@@ -1,7 +1,5 @@
 """Bad input over HTTP: a clear error that names what is wrong, the right status, and no harm."""
 
-from typing import Any
-
 import pytest
 
 from qrt_contracts.ids import new_id
@@ -58,11 +56,8 @@ async def test_what_is_unknown_is_not_found(api: Api) -> None:
 
 
 async def test_another_accounts_private_things_are_not_found_and_public_programs_are(
-    composition: Any, api: Api, other: Api
+    api: Api, other: Api
 ) -> None:
-    if "standalone" in composition.processes:
-        issued = await api.http.post("/v1/accounts", json={"name": f"bob-{new_id()[:8]}"})
-        other.http.headers["Authorization"] = f"Bearer {issued.json()['token']}"
     private = await api.upload(GOOD)
     job = await api.submit(private, 1)
     await api.result(job)

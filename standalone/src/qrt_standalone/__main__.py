@@ -10,6 +10,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from qrt_chassis.lifecycle import serve
 from qrt_chassis.logging import configure
 from qrt_standalone.embedded import EmbeddedDatabaseError
@@ -35,6 +37,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--program-python", type=Path, default=_program_python(), help="interpreter for programs")
     add("--slots", type=int, help="jobs at once (one for each core)")
     add("--quafu-url", help="address of the Quafu cloud, whose devices jobs may use then")
+    add("--public-url", help="how clients reach this runtime, where that is not its address here")
+    add("--any-token", action="store_true", help="take any token for this runtime's own: development only")
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     add("--demo", action="store_true", help="run the sample programs first")
     add("--exit", action="store_true", help="exit after the demo instead of serving")
@@ -58,12 +62,16 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
         program_python=arguments.program_python,
         slots=arguments.slots,
         log_level=arguments.log_level,
+        public_url=arguments.public_url,
+        any_token=arguments.any_token,
         quafu_url=arguments.quafu_url,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if settings.any_token:
+        say("ANY TOKEN IS ACCEPTED: whoever reaches this runtime is its owner. Local development only.")
     say(f"Starting the runtime; everything it keeps is in {data}")
     async with compose(settings) as whole, asyncio.TaskGroup() as group:
         group.create_task(serve(whole.services, health=NO_HEALTH, stop=stop))
@@ -125,6 +133,9 @@ def run() -> int:
             asyncio.run(main(arguments, data))
         except (AlreadyRunningError, EmbeddedDatabaseError, OSError) as error:
             sys.stderr.write(f"{error}\n")
+            return 1
+        except ValidationError as error:
+            sys.stderr.write("".join(f"{each['loc'][-1]}: {each['msg']}\n" for each in error.errors()))
             return 1
     return 0
 

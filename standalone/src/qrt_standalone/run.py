@@ -101,6 +101,8 @@ def _gateway(settings: StandaloneSettings, mongo: MongoSettings, token: str) -> 
         host=settings.host,
         port=settings.port,
         bootstrap_tokens=SecretStr(f"me={token}"),
+        public_url=settings.public_url,
+        any_bearer=settings.any_token,
         sealing_keys=own_key(settings),
     )
 

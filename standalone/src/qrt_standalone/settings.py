@@ -24,6 +24,10 @@ class StandaloneSettings:
     slots: int | None
     """Jobs at once; None is one for each core."""
     log_level: str
+    public_url: str | None = None
+    """How clients reach it, where that is not its address here."""
+    any_token: bool = False
+    """Take any token for the first account's: only for development, on loopback."""
     quafu_url: str | None = None
     """Address of the Quafu cloud; None leaves its devices out."""
 

@@ -24,8 +24,9 @@ from qrt_contracts.values import (
     Version,
     Visibility,
 )
-from qrt_gateway.domain.accounts import Caller, Token
+from qrt_gateway.domain.accounts import Caller, Client, Token
 from qrt_gateway.domain.credentials import Credential
+from qrt_gateway.domain.posts import Post
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -36,6 +37,7 @@ class MemoryAccounts:
     def __init__(self) -> None:
         self.accounts: dict[str, Caller] = {}
         self.by_digest: dict[str, Token] = {}
+        self.clients_by_id: dict[str, Client] = {}
         self.look_ups = 0
         self.credentials: dict[tuple[str, str], Credential] = {}
 
@@ -53,7 +55,8 @@ class MemoryAccounts:
         return self.by_digest.get(digest)
 
     async def tokens(self, account: str) -> list[Token]:
-        return [token for token in self.by_digest.values() if token.account == account]
+        mine = (token for token in self.by_digest.values() if token.account == account)
+        return [token for token in mine if token.client is None]
 
     async def revoke(self, digest: str, *, now: datetime) -> None:
         self.by_digest[digest] = replace(self.by_digest[digest], revoked_at=now)
@@ -66,6 +69,57 @@ class MemoryAccounts:
 
     async def delete_credential(self, account: str, cloud: str) -> None:
         self.credentials.pop((account, cloud), None)
+
+    async def add_client(self, client: Client) -> None:
+        self.clients_by_id[client.id] = client
+
+    async def client(self, client_id: str) -> Client | None:
+        return self.clients_by_id.get(client_id)
+
+    async def clients(self, account: str) -> list[Client]:
+        return [client for client in self.clients_by_id.values() if client.account == account]
+
+    async def revoke_client(self, client_id: str, *, now: datetime) -> None:
+        self.clients_by_id[client_id] = replace(self.clients_by_id[client_id], revoked_at=now)
+        for digest, token in self.by_digest.items():
+            if token.client == client_id:
+                self.by_digest[digest] = replace(token, revoked_at=now)
+
+    async def forget_tokens(self, client_id: str, *, before: datetime) -> None:
+        for digest, token in list(self.by_digest.items()):
+            if token.client == client_id and token.expires_at is not None and token.expires_at < before:
+                del self.by_digest[digest]
+
+
+class MemoryPosts:
+    """The `PostStore` port."""
+
+    def __init__(self) -> None:
+        self.posts: dict[str, Post] = {}
+
+    async def put(self, post: Post) -> None:
+        self.posts[post.job_id] = post
+
+    async def like(self, key: str) -> list[Post]:
+        return [post for post in self.posts.values() if post.key == key]
+
+    async def take(self, post: Post, *, gateway: str, now: datetime) -> Post | None:
+        if self.posts.get(post.job_id) != post:
+            return None
+        taken = replace(post, gateway=gateway, at=now, turn=post.turn + 1, unanswered=False)
+        self.posts[post.job_id] = taken
+        return taken
+
+    async def unanswered(self, post: Post) -> None:
+        if self.posts.get(post.job_id) == post:
+            self.posts[post.job_id] = replace(post, unanswered=True)
+
+    async def remove(self, post: Post) -> None:
+        if (found := self.posts.get(post.job_id)) is not None and found.turn == post.turn:
+            del self.posts[post.job_id]
+
+    async def forget(self, before: datetime) -> None:
+        self.posts = {key: post for key, post in self.posts.items() if post.at >= before}
 
 
 class MemoryArtifacts:
@@ -204,6 +258,8 @@ class FakeScheduler:
 
     async def submit(self, command: c.SubmitJob) -> c.Submitted:
         self.submissions.append(command)
+        if command.job_id in self.jobs:
+            return c.Submitted(job=self.jobs[command.job_id], repeated=True)
         if command.idempotency_key:
             bound = self._keys.setdefault(command.idempotency_key, (command.job_id, command.fingerprint))
             if bound[1] != command.fingerprint:
@@ -288,7 +344,11 @@ class FakeScheduler:
         mine = [job for job in self.jobs.values() if job.owner == command.caller]
         mine = [job for job in mine if command.status in (None, job.status)]
         mine = [job for job in mine if command.tag is None or command.tag in job.tags]
-        return c.JobPage(jobs=tuple(mine[: command.limit]))
+        mine = [job for job in mine if command.program_id in (None, job.run.program_id)]
+        mine = [job for job in mine[::-1] if not command.cursor or job.id < command.cursor]
+        page = tuple(mine[: command.limit])
+        more = len(mine) > command.limit
+        return c.JobPage(jobs=page, next_cursor=page[-1].id if more else None)
 
     async def cancel(self, command: c.CancelJob) -> c.Submitted:
         if self._own(command.caller, command.job_id).status not in TERMINAL:

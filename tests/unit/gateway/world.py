@@ -13,16 +13,22 @@ from starlette.types import ASGIApp
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.sealing import Seal
 from qrt_gateway import app
+from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.domain.addresses import Addresses
+from qrt_gateway.handlers.anybody import AnyToken
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
+from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
-from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts
+from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts, MemoryPosts
 
 TOKEN, OTHER = "alice-token", "bob-token"
+ADDRESSES = Addresses()
 SEAL = Seal(SecretStr("a sealing key of at least 32 characters"))
 
 
@@ -49,6 +55,7 @@ class World:
     live: Live
     clock: Clock
     store: MemoryAccounts
+    posts: MemoryPosts
     accounts: Accounts
     artifacts: MemoryArtifacts
     registry: FakeRegistry
@@ -74,6 +81,9 @@ async def world(
     services: bool = True,
     sealing: bool = True,
     quafu_wait_seconds: float = 30.0,
+    kipu_cancel_status: int = 200,
+    addresses: Addresses = ADDRESSES,
+    anyone: Caller | None = None,
 ) -> AsyncIterator[World]:
     """Build it; `services` False leaves every command unanswered."""
     async with AsyncExitStack() as stack:
@@ -88,7 +98,8 @@ async def world(
         fleet = Fleet(bus, monotonic=time.monotonic)
         await stack.enter_async_context(fleet.subscribed())
         clock, store, artifacts = Clock(), MemoryAccounts(), MemoryArtifacts()
-        accounts = Accounts(store, clock=clock, monotonic=clock.monotonic)
+        posts = MemoryPosts()
+        accounts = Accounts(store, clock=clock, monotonic=clock.monotonic, anyone=anyone)
         await accounts.ensure([("alice", TOKEN), ("bob", OTHER)])
         parts = Parts(
             bus=bus,
@@ -98,15 +109,23 @@ async def world(
             submissions=Submissions(artifacts),
             fleet=fleet,
             secrets=Secrets(store, seal=SEAL if sealing else None, clock=clock, monotonic=clock.monotonic),
+            clients=Clients(store, accounts, clock=clock),
+            posts=Posts(posts, clock=clock, monotonic=clock.monotonic),
+            addresses=addresses,
             max_body_bytes=max_body_bytes,
             quafu_wait_seconds=quafu_wait_seconds,
+            kipu_cancel_status=kipu_cancel_status,
         )
+        whole_app = app.build(parts)
+        if anyone is not None:
+            whole_app = AnyToken(whole_app, account=anyone.name)
         whole = World(
-            app=app.build(parts),
+            app=whole_app,
             bus=bus,
             live=live,
             clock=clock,
             store=store,
+            posts=posts,
             accounts=accounts,
             artifacts=artifacts,
             registry=registry,

@@ -438,6 +438,34 @@ class TokenList(_View):
     tokens: tuple[TokenView, ...]
 
 
+class CreateClientRequest(_Request):
+    """`POST /v1/clients`: an OAuth2 client of the caller's own account, for programs that ask `/token`."""
+
+    name: str = Field(default="client", min_length=1, max_length=128)
+
+
+class ClientView(_View):
+    """An OAuth2 client without its secret."""
+
+    id: str
+    name: str
+    account: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class ClientIssued(ClientView):
+    """A new client. `secret` is shown this once; only its hash is stored."""
+
+    secret: str
+
+
+class ClientList(_View):
+    """`GET /v1/clients`: the caller's own."""
+
+    clients: tuple[ClientView, ...]
+
+
 class WhoAmI(_View):
     """`GET /v1/account`."""
 

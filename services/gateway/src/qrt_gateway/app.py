@@ -12,6 +12,7 @@ from qrt_gateway.handlers import (
     accounts,
     backends,
     circuits,
+    clients,
     credentials,
     events,
     files,
@@ -25,6 +26,7 @@ from qrt_gateway.handlers import (
 )
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.kipu import routes as kipu
 from qrt_gateway.quafu import routes as quafu
 
 
@@ -43,9 +45,11 @@ def build(parts: Parts) -> ASGIApp:
             *events.routes(parts),
             *many.routes(parts),
             *accounts.routes(parts),
+            *clients.routes(parts),
             *backends.routes(parts),
             *credentials.routes(parts),
             *quafu.routes(parts),
+            *kipu.routes(parts),
         ],
         exception_handlers={
             RuntimeFault: problems.on_fault,
@@ -54,7 +58,7 @@ def build(parts: Parts) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False  # a redirected POST becomes a GET in common clients
-    return Envelope(quafu.SingleSlashes(app))
+    return Envelope(quafu.SingleSlashes(kipu.PlainSlashes(app)))
 
 
 async def _healthz(_: Request) -> Response:

@@ -14,13 +14,19 @@ from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_gateway import app
 from qrt_gateway.adapters.mongo import MongoAccounts
+from qrt_gateway.adapters.posts import MongoPosts
+from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.domain.rates import Rates
+from qrt_gateway.handlers.anybody import AnyToken
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.ports import Clock
 from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
+from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
@@ -62,9 +68,11 @@ async def compose(
         await stack.enter_async_context(live.subscribed())
         fleet = Fleet(bus, monotonic=time.monotonic)
         await stack.enter_async_context(fleet.subscribed())
-        stored = MongoAccounts(store)
+        stored, written = MongoAccounts(store), MongoPosts(store)
         rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
-        accounts = Accounts(stored, clock=clock, monotonic=time.monotonic, rates=rates)
+        anyone = Caller(settings.anyone, admin=False, anyone=True) if settings.any_bearer else None
+        accounts = Accounts(stored, clock=clock, monotonic=time.monotonic, rates=rates, anyone=anyone)
+        posts = Posts(written, clock=clock, monotonic=time.monotonic)
         artifacts = ArtifactStore(store)
         parts = Parts(
             bus=bus,
@@ -79,14 +87,22 @@ async def compose(
                 clock=clock,
                 monotonic=time.monotonic,
             ),
+            clients=Clients(stored, accounts, clock=clock),
+            posts=posts,
+            addresses=_addresses(settings),
             max_body_bytes=settings.max_body_bytes,
             quafu_wait_seconds=settings.quafu_wait_seconds,
+            kipu_cancel_status=int(settings.kipu_cancel_status),
         )
-        server = HttpServer(app.build(parts), host=settings.host, port=settings.port)
+        whole = app.build(parts)
+        if anyone is not None:
+            whole = AnyToken(whole, account=anyone.name)
+        server = HttpServer(whole, host=settings.host, port=settings.port)
         stack.callback(server.close)
 
         async def http() -> None:
             await stored.prepare()
+            await written.prepare()
             await accounts.ensure(settings.bootstrap())
             await server.run()
 
@@ -96,8 +112,17 @@ async def compose(
 
         yield Gateway(
             name="gateway",
-            loops={"http": http, "bindings": live.sweep},
+            loops={"http": http, "bindings": live.sweep, "posts": posts.sweep},
             pings={"bus": bus.ping, "mongo": store.ping},
             drain=drain,
             address=server.address,
         )
+
+
+def _addresses(settings: GatewaySettings) -> Addresses:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return Addresses(
+        public_url=settings.public_url,
+        forwarded=settings.trust_forwarded,
+        served=f"http://{host}:{settings.port}",
+    )

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from qrt_contracts.values import Artifact, Payload
-from qrt_gateway.domain.accounts import Caller, Token
+from qrt_gateway.domain.accounts import Caller, Client, Token
 from qrt_gateway.domain.credentials import Credential
+from qrt_gateway.domain.posts import Post
 
 Clock = Callable[[], datetime]
 
@@ -32,6 +33,21 @@ class AccountStore(Protocol):
     async def revoke(self, digest: str, *, now: datetime) -> None:
         """Mark a token as revoked, unless it is already."""
 
+    async def add_client(self, client: Client) -> None:
+        """Store a new client."""
+
+    async def client(self, client_id: str) -> Client | None:
+        """Return a client by its id."""
+
+    async def clients(self, account: str) -> list[Client]:
+        """Return an account's clients, oldest first."""
+
+    async def revoke_client(self, client_id: str, *, now: datetime) -> None:
+        """Mark a client and every token it was given as revoked."""
+
+    async def forget_tokens(self, client_id: str, *, before: datetime) -> None:
+        """Remove a client's tokens that expired before a moment."""
+
 
 class CredentialStore(Protocol):
     """Where sealed tokens for services outside are kept."""
@@ -44,6 +60,28 @@ class CredentialStore(Protocol):
 
     async def delete_credential(self, account: str, cloud: str) -> None:
         """Forget it, if it is there."""
+
+
+class PostStore(Protocol):
+    """Where requests that start jobs are written down until they are answered."""
+
+    async def put(self, post: Post) -> None:
+        """Write a request down, in place of any other of the same job."""
+
+    async def like(self, key: str) -> list[Post]:
+        """Return some of the requests with a key, oldest first."""
+
+    async def take(self, post: Post, *, gateway: str, now: datetime) -> Post | None:
+        """Take a request over if it still is as `post` says; returns it as it is then."""
+
+    async def unanswered(self, post: Post) -> None:
+        """Mark a request as one whose client got no answer, unless it was taken over."""
+
+    async def remove(self, post: Post) -> None:
+        """Cross a request out, unless it was taken over."""
+
+    async def forget(self, before: datetime) -> None:
+        """Remove the requests of before a moment."""
 
 
 class Artifacts(Protocol):

@@ -5,14 +5,18 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from qrt_gateway.domain.posts import Connection
 from qrt_gateway.service.frames import WRITE
+from qrt_gateway.service.posts import CONNECTION
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ class HttpServer:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                http=HttpConnection,
                 proxy_headers=False,
                 ws=WebSocketConnection,
                 ws_max_size=MAX_INCOMING_FRAME,
@@ -86,6 +91,27 @@ class HttpServer:
     def close(self) -> None:
         """Give the address back."""
         self._socket.close()
+
+
+class HttpConnection(H11Protocol):
+    """A connection whose requests can tell whether it still stands, and how it ended."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._state = Connection()
+        app = self.app
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[CONNECTION] = {"state": self._state}
+            await app(scope, receive, send)
+
+        self.app = told
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state.closed = True
+        self._state.reset = exc is not None
+        super().connection_lost(exc)
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):

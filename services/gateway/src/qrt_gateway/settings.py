@@ -1,8 +1,11 @@
 """Everything the gateway reads from its environment (`QRT_GATEWAY_*`)."""
 
 import re
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from qrt_chassis.sealing import SealingKeys
 from qrt_chassis.settings import HealthSettings, ServiceSettings
@@ -30,6 +33,19 @@ class GatewaySettings(ServiceSettings):
     quafu_wait_seconds: float = Field(default=86400.0, gt=0)
     """How long a Quafu client's request for a result is held while its job runs; then the answer is
     where the job stands. Behind a proxy that gives up sooner, choose a little less than it does."""
+    public_url: str | None = None
+    """How clients reach this gateway, such as `https://runtime.example.org`: what absolute addresses in
+    its answers begin with. Unset, a request's own header Host says it."""
+    trust_forwarded: bool = False
+    """Take `X-Forwarded-Proto` and `X-Forwarded-Host` for how clients reach this gateway. Only behind a
+    proxy that sets both itself."""
+    kipu_cancel_status: Literal["200", "204"] = "200"
+    """How a Kipu client's cancellation is answered: 200 with the execution, which clients of every age
+    take, or 204, which the newest description says."""
+    any_bearer: bool = False
+    """Take every token that is not known for one of the first of `bootstrap_tokens`' accounts (of one
+    called `developer` if there is none), without an administrator's rights. For local development: whoever
+    reaches the gateway is that account, so it must listen on loopback."""
     sealing_keys: SealingKeys | None = None
     """Seal what only programs and backends may read; the gateways and the executors share them. Several
     with commas between: the first one seals, each one opens. Without any, no secrets are taken."""
@@ -45,6 +61,26 @@ class GatewaySettings(ServiceSettings):
                 raise ValueError("give account=token, several with commas between")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query):
+            raise ValueError("give an address such as https://runtime.example.org")
+        return value or None
+
+    @field_validator("any_bearer")
+    @classmethod
+    def _on_loopback(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and not _is_loopback(str(info.data.get("host", ""))):
+            raise ValueError("any token is taken on loopback only: serve on 127.0.0.1, ::1 or localhost")
+        return value
+
+    @property
+    def anyone(self) -> str:
+        """The account that any token stands for with `any_bearer`."""
+        return next((name for name, _ in self.bootstrap()), "developer")
+
     def bootstrap(self) -> tuple[tuple[str, str], ...]:
         """Return (account, token) of each account to make at start."""
         return _pairs(self.bootstrap_tokens)
@@ -54,3 +90,10 @@ def _pairs(value: SecretStr) -> tuple[tuple[str, str], ...]:
     parts = [part.strip() for part in value.get_secret_value().split(",")]
     split = [part.partition("=") for part in parts if part]
     return tuple((name.strip(), token.strip()) for name, _, token in split)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -4,8 +4,8 @@ from starlette.datastructures import Headers
 
 from qrt_contracts.faults import NotAuthenticated
 
-HEADERS = ("api_token", "apitoken", "api-token")
-"""Headers that Quafu clients send a bare token in, besides `Authorization: Bearer`."""
+HEADERS = ("api_token", "apitoken", "api-token", "x-auth-token")
+"""Headers that Quafu and Kipu clients send a bare token in, besides `Authorization: Bearer`."""
 
 
 def secret_of(headers: Headers) -> str:

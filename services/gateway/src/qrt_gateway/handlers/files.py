@@ -43,6 +43,13 @@ async def content(parts: Parts, request: Request, caller: Caller) -> Response:
     file = next((each for each in job.files if each.name == name), None)
     if file is None:
         raise NotFound(f"the job has left no file {name[:200]!r}")
+    return await sent(parts, request, file)
+
+
+async def sent(parts: Parts, request: Request, file: OutputFile, text: bytes | None = None) -> Response:
+    """Send a file's bytes, or the one range of them that is asked for; `text` where it is no artifact."""
+    if request.headers.get("if-none-match") in (_etag(file), "*"):
+        return Response(status_code=304, headers={"ETag": _etag(file)})
     try:
         part = asked_range(_range_of(request, file), size=file.size)
     except Unsatisfiable as exc:
@@ -52,6 +59,8 @@ async def content(parts: Parts, request: Request, caller: Caller) -> Response:
     start, end = (0, file.size) if part is None else (part.start, part.end)
     if request.method == "HEAD" or start == end:
         return Response(None, status, headers)
+    if text is not None:
+        return Response(text[start:end], status, headers)
     body = await begun(parts.artifacts.read(file.sha256, start=start, end=end))
     return StreamingResponse(body, status, headers)
 

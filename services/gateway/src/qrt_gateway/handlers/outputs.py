@@ -12,7 +12,7 @@ from qrt_contracts.api import AttemptFrame, OutputsFrame, OutputsView
 from qrt_contracts.commands import OutputPage, ReadOutputs
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.states import TERMINAL
-from qrt_contracts.values import OutputKind
+from qrt_contracts.values import Output, OutputKind
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
@@ -102,28 +102,40 @@ async def _followed(parts: Parts, caller: str, job_id: str) -> AsyncGenerator[st
 
 async def log_text(parts: Parts, caller: str, job_id: str) -> AsyncIterator[str]:
     """Yield the log of a job's newest attempt. Raises: NotFound, Unavailable."""
-    page = await _log_page(parts, caller, job_id, OutputPage(attempt=0, status="QUEUED"))
+    async for outputs in pages(parts, caller, job_id, kind=OutputKind.LOG):
+        yield "".join(each.data for each in outputs)
+
+
+async def pages(
+    parts: Parts, caller: str, job_id: str, *, kind: OutputKind
+) -> AsyncIterator[tuple[Output, ...]]:
+    """Yield what is stored of a job's newest attempt, in pages that may be empty.
+
+    Raises:
+        NotFound, Unavailable.
+    """
+    page = await _page(parts, caller, job_id, OutputPage(attempt=0, status="QUEUED"), kind)
     attempt = page.attempt
     while page.attempt == attempt:
-        yield "".join(each.data for each in page.outputs)
+        yield page.outputs
         if page.complete:
             return
-        following = await _log_page(parts, caller, job_id, page)
+        following = await _page(parts, caller, job_id, page, kind)
         if following.last == page.last and not following.complete:
             if following.status in TERMINAL:
-                raise Unavailable("the end of the log is not stored yet; try again")
+                raise Unavailable("the end of the job's outputs is not stored yet; try again")
             return
         page = following
 
 
-async def _log_page(parts: Parts, caller: str, job_id: str, before: OutputPage) -> OutputPage:
+async def _page(parts: Parts, caller: str, job_id: str, before: OutputPage, kind: OutputKind) -> OutputPage:
     return await parts.bus.request(
         ReadOutputs(
             caller=caller,
             job_id=job_id,
             attempt=before.attempt,
             after=before.last,
-            kind=OutputKind.LOG,
+            kind=kind,
             limit=PAGE,
         )
     )

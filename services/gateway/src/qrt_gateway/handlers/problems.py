@@ -93,7 +93,7 @@ def answer(fault: RuntimeFault, *, headers: dict[str, str] | None = None) -> Res
     status = MALFORMED if isinstance(fault, MalformedBody) else STATUS.get(problem.code, 500)
     extra = dict(headers or {})
     if status == 401:
-        extra["WWW-Authenticate"] = 'Bearer realm="quafu-runtime"'
+        extra.setdefault("WWW-Authenticate", 'Bearer realm="quafu-runtime"')
     if problem.retryable:
         seconds = problem.retry_after_seconds or RETRY_SECONDS
         extra["Retry-After"] = str(max(1, round(seconds)))

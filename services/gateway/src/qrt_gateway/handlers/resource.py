@@ -10,11 +10,14 @@ from starlette.routing import Route
 
 from qrt_chassis.bus.port import Bus
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.fleet import Fleet
+from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
@@ -31,9 +34,14 @@ class Parts:
     submissions: Submissions
     fleet: Fleet
     secrets: Secrets
+    clients: Clients
+    posts: Posts
+    addresses: Addresses
     max_body_bytes: int
     quafu_wait_seconds: float = 3600.0
     """The longest a Quafu client's request for a result is held."""
+    kipu_cancel_status: int = 200
+    """200 with the execution, or 204."""
 
 
 Endpoint = Callable[[Parts, Request, Caller], Awaitable[Response]]

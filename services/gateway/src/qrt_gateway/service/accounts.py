@@ -16,7 +16,15 @@ from qrt_contracts.faults import (
     Overloaded,
 )
 from qrt_contracts.ids import new_id
-from qrt_gateway.domain.accounts import Caller, Token, digest_of, new_secret, require_valid
+from qrt_gateway.domain.accounts import (
+    Caller,
+    Client,
+    Token,
+    digest_of,
+    new_secret,
+    require_someone,
+    require_valid,
+)
 from qrt_gateway.domain.rates import Rates
 from qrt_gateway.ports import AccountStore, Clock
 
@@ -46,7 +54,10 @@ class Accounts:
         clock: Clock,
         monotonic: Callable[[], float],
         rates: Rates | None = None,
+        anyone: Caller | None = None,
     ) -> None:
+        """Take a store; `anyone` is who an unknown token stands for, where any is taken."""
+        self._anyone = anyone
         self._rates = rates
         self._store = store
         self._clock = clock
@@ -96,9 +107,11 @@ class Accounts:
         """Give the caller's account another token; return it and its text.
 
         Raises:
+            Forbidden: the caller's own token is any token.
             InvalidRequest: it would expire in the past.
             Conflict: the account has as many as it may.
         """
+        require_someone(caller)
         if expires_at is not None and expires_at.tzinfo is None:
             raise InvalidRequest("expires_at needs a time zone, such as Z", field="expires_at")
         if expires_at is not None and expires_at <= self._clock():
@@ -125,6 +138,19 @@ class Accounts:
                 return
         raise NotFound(f"you have no token {token_id}")
 
+    async def issue_to(self, client: Client, *, expires_at: datetime) -> str:
+        """Give a client a token of its account; return its text."""
+        secret = new_secret()
+        token = self._new_token(client.account, secret, label=client.name)
+        await self._store.add_token(replace(token, client=client.id, expires_at=expires_at))
+        return secret
+
+    def forget_client(self, client_id: str) -> None:
+        """Look a client's tokens up anew: it was revoked."""
+        self._revocations += 1
+        for digest in [each for each, known in self._known.items() if known.token.client == client_id]:
+            del self._known[digest]
+
     async def _issue(
         self, account: str, *, label: str, expires_at: datetime | None = None
     ) -> tuple[Token, str]:
@@ -138,6 +164,9 @@ class Accounts:
         return Token(
             digest=digest_of(secret), id=new_id(), name=label, account=account, created_at=self._clock()
         )
+
+    def _any_token(self, digest: str, anyone: Caller) -> Token:
+        return Token(digest=digest, id=new_id(), name="any", account=anyone.name, created_at=self._clock())
 
     def _remembered(self, digest: str) -> _Known | None:
         known = self._known.get(digest)
@@ -160,6 +189,8 @@ class Accounts:
         before = self._revocations
         token = await self._store.token(digest)
         caller = await self._store.account(token.account) if token else None
+        if (token is None or caller is None) and self._anyone is not None:
+            token, caller = self._any_token(digest, self._anyone), self._anyone
         if token is None or caller is None:
             raise NotAuthenticated("this token is not known here")
         known = _Known(token, caller, self._monotonic() + MEMORY_SECONDS)

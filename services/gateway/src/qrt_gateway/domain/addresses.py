@@ -1,0 +1,42 @@
+"""Absolute addresses: what clients are told to follow. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """How the gateway's own address is found."""
+
+    public_url: str | None = None
+    """The configured one; it settles the matter."""
+    forwarded: bool = False
+    """Believe `X-Forwarded-Proto` and `X-Forwarded-Host`: a proxy in front sets them."""
+    served: str = "http://localhost"
+    """Where the gateway serves, for requests whose header Host is none."""
+
+    def base(self, headers: Mapping[str, str], *, scheme: str) -> str:
+        """Return the address without a slash at its end, as the client of a request reaches it."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = headers.get("host", "")
+        if self.forwarded:
+            scheme = _first(headers.get("x-forwarded-proto", "")).lower() or scheme
+            host = _first(headers.get("x-forwarded-host", "")) or host
+        if scheme not in ("http", "https") or not _HOST.fullmatch(host):
+            return self.served
+        return f"{scheme}://{host}"
+
+
+def service_path(service: str) -> str:
+    """Return the path of a service as it stands in an address."""
+    return f"/services/{quote(service, safe='')}"
+
+
+def _first(value: str) -> str:
+    """Return what the outermost of several proxies wrote."""
+    return value.partition(",")[0].strip()

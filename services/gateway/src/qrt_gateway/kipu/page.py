@@ -1,0 +1,94 @@
+"""The page about one service, for people: its document as HTML that asks nobody for anything."""
+
+import base64
+import hashlib
+import json
+from html import escape
+from typing import Any
+
+Json = dict[str, Any]
+
+_STYLE = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 small { font-weight: normal; opacity: .7 }
+pre { overflow: auto; padding: .75rem; border: 1px solid #8886; border-radius: .4rem; font-size: 14px }
+p.about { white-space: pre-line }
+summary { cursor: pointer; padding: .3rem 0 }
+code b { display: inline-block; min-width: 3.5rem }
+td, th { text-align: left; vertical-align: top; padding: .15rem .75rem .15rem 0 }
+"""
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_HASH}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What goes with the page: it holds what a program's author wrote, and none of it is to be run."""
+
+
+def page(document: Json) -> str:
+    """Return the HTML of a service's document."""
+    info, schemas = document["info"], document["components"]["schemas"]
+    endpoint = document["servers"][0]["url"]
+    title = escape(info["title"])
+    output = _schema("Output", schemas["Output"]) if "Output" in schemas else ""
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{_STYLE}</style>
+<h1>{title} <small>version {escape(info["version"])}</small></h1>
+<p><strong>{escape(info.get("summary", ""))}</strong></p>
+<p class="about">{escape(info["description"])}</p>
+<p>Endpoint: <code>{escape(endpoint)}</code> &middot;
+<a href="{escape(endpoint)}/openapi.json">openapi.json</a></p>
+<h2>Start an execution</h2>
+<pre>curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+     -d '{{"data": {{}}, "params": {{}}}}' {escape(endpoint)}</pre>
+<p>A token is an API token, or one that <code>{escape(_token_url(document))}</code> gives to an OAuth2
+client for its id and secret (grant type <code>client_credentials</code>).</p>
+<h2>Input and output</h2>
+{_schema("Input", schemas["Input"])}
+{output}
+<h2>Routes</h2>
+{"".join(_route(path, item) for path, item in document["paths"].items())}
+<h2>Shapes</h2>
+{"".join(_schema(name, each) for name, each in schemas.items() if name not in ("Input", "Output"))}
+</html>
+"""
+
+
+def _token_url(document: Json) -> str:
+    flows = document["components"]["securitySchemes"]["oauth2"]["flows"]
+    url: str = flows["clientCredentials"]["tokenUrl"]
+    return url
+
+
+def _route(path: str, item: Json) -> str:
+    return "".join(
+        f"<details><summary><code><b>{method.upper()}</b> {escape(path)}</code> "
+        f"{escape(operation['summary'])}</summary><table>{_answers(operation)}</table></details>\n"
+        for method, operation in item.items()
+        if method != "parameters"
+    )
+
+
+def _answers(operation: Json) -> str:
+    parameters = "".join(
+        f"<tr><th>?{escape(each['name'])}</th><td>{escape(each['description'])}</td></tr>"
+        for each in operation.get("parameters", ())
+    )
+    return parameters + "".join(
+        f"<tr><th>{status}</th><td>{escape(answer['description'])}</td></tr>"
+        for status, answer in operation["responses"].items()
+    )
+
+
+def _schema(name: str, schema: Json) -> str:
+    text = escape(json.dumps(schema, indent=2, ensure_ascii=False))
+    return f"<details><summary>{escape(name)}</summary><pre>{text}</pre></details>\n"
