@@ -19,6 +19,7 @@ TOKEN = "alices-token"
 OTHER_TOKEN = "bobs-token"
 NOTEBOOK_TOKEN = "testapitoken"
 """The seed notebook's token; its account has no other programs."""
+SEALING_KEY = "the gateway and the executor share this key"
 ROOT = Path(__file__).parents[2]
 PROGRAM_PYTHON = ROOT / ".venv" / "programs" / "bin" / "python"
 SERVICES = ("registry", "scheduler", "executor", "gateway")
@@ -105,6 +106,8 @@ def service_process(
         f"{prefix}MONGO_URL": mongo,
         f"{prefix}HEALTH_PORT": "0",
     }
+    if name in ("executor", "gateway"):
+        environ[f"{prefix}SEALING_KEYS"] = SEALING_KEY
     if name == "executor":
         environ |= {
             f"{prefix}PROGRAM_PYTHON": str(PROGRAM_PYTHON),

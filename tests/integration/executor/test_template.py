@@ -1,12 +1,15 @@
 """Python projects in a real sandbox: arguments, results, files, failures, descriptions."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from qrt_contracts.values import Limits, ProgramKind
-from tests.integration.executor.rig import Rig, Told
+from qrt_chassis.sealing import Seal, for_jobs_of
+from qrt_contracts.values import Confidential, Isolation, Limits, ProgramKind
+from tests.integration.executor.rig import Rig, Told, rig
 from tests.support.projects import project
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.kipu]
@@ -164,3 +167,30 @@ async def test_an_input_that_its_disk_cannot_hold_is_refused(executor: Rig) -> N
     told = await run(executor, "def run(data): return len(data)", big, limits=Limits(file_bytes=1 << 20))
     assert told.code == "InvalidInput"
     assert "File too large" in told.detail
+
+
+async def test_secrets_are_in_nothing_that_is_told_of_a_failure(mongo_url: str, scratch: Path) -> None:
+    key = SecretStr("a sealing key of at least 32 characters")
+    secrets = {"SECRET_IBM_TOKEN": "s3cret-of-alice", "SECRET_PIN": "p9"}
+    sealed = Seal(key).seal(Confidential(secrets=secrets), purpose=for_jobs_of("alice"))
+    program = """
+        import os, sys
+
+        def run(data):
+            print("the token is", os.environ["SECRET_IBM_TOKEN"], file=sys.stderr)
+            print("one", end="-", flush=True)
+            os.write(1, os.environ["SECRET_IBM_TOKEN"][:5].encode())
+            os.write(1, os.environ["SECRET_IBM_TOKEN"][5:].encode())
+            open(os.environ["OUTPUT_DIRECTORY"] + "/mine.txt", "w").write(os.environ["SECRET_PIN"])
+            raise ValueError("refused: " + os.environ["SECRET_IBM_TOKEN"] + os.environ["SECRET_PIN"])
+    """
+    async with rig(mongo_url, scratch, level=Isolation.PROCESS, sealing_keys=key) as executor:
+        told = await run(executor, program, '{"data": 1}', confidential=sealed)
+        files = await files_of(executor, told)
+    assert told.stream("stderr") == "the token is ***\n"
+    assert told.stream("stdout") == "one-***"
+    assert told.detail == "ValueError: refused: ***"
+    assert "ValueError: refused: ***" in told.traceback
+    assert json.loads(files["output.json"])["detail"] == "refused: ***"
+    assert files["mine.txt"] == "p9"
+    assert "s3cret-of-alice" not in told.end.model_dump_json()

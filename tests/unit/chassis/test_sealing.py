@@ -43,3 +43,15 @@ def test_a_weak_key_is_refused_at_start_without_being_shown() -> None:
         load(GatewaySettings, {f"{PREFIX}SEALING_KEYS": "hunter2"}, prefix=PREFIX)
     assert f"{PREFIX}SEALING_KEYS" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_fingerprint_is_equal_for_equal_data_of_one_purpose_and_key_alone() -> None:
+    seal, other = Seal(SecretStr(NEW)), Seal(SecretStr(OLD))
+    mark = seal.fingerprint(b"data", purpose="p")
+    assert mark == Seal(SecretStr(f"{NEW},{OLD}")).fingerprint(b"data", purpose="p")
+    others = {
+        seal.fingerprint(b"else", purpose="p"),
+        seal.fingerprint(b"data", purpose="q"),
+        other.fingerprint(b"data", purpose="p"),
+    }
+    assert len(others - {mark}) == 3

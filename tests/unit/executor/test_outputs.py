@@ -9,6 +9,7 @@ from qrt_contracts.events import JobOutput
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Message
 from qrt_contracts.values import Limits, OutputKind
+from qrt_executor.domain.redaction import Redactor
 from qrt_executor.domain.verdict import Stop
 from qrt_executor.service.outputs import PENDING_BYTES, Outputs
 from tests.support.waiting import wait_until
@@ -42,7 +43,7 @@ class FlakyBus:
         return [output for message in self.taken for output in message.outputs]
 
 
-def made(bus: FlakyBus, **limits: int) -> tuple[Outputs, list[Stop]]:
+def made(bus: FlakyBus, *, secrets: tuple[str, ...] = (), **limits: int) -> tuple[Outputs, list[Stop]]:
     stops: list[Stop] = []
     as_bus: Bus = bus  # type: ignore[assignment]
     outputs = Outputs(
@@ -52,6 +53,7 @@ def made(bus: FlakyBus, **limits: int) -> tuple[Outputs, list[Stop]]:
         bus=as_bus,
         clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         stop=stops.append,
+        redactor=Redactor(secrets),
     )
     return outputs, stops
 
@@ -116,3 +118,21 @@ async def test_an_interim_result_over_the_limit_stops_the_attempt_once_and_is_no
     outputs.interim("json", b"2")
     assert len(stops) == 1
     assert outputs.last_number == 1
+
+
+async def test_a_secret_is_in_no_log_however_it_is_cut_and_an_answer_stays_as_it_is() -> None:
+    bus = FlakyBus()
+    outputs, _ = made(bus, secrets=("hunter2",))
+    publishing = asyncio.create_task(outputs.publish_all())
+    for piece in (b"it is hun", b"ter2\n", b"hun"):
+        outputs.log("stdout", piece)
+        await asyncio.sleep(0)
+    outputs.log("stderr", b"ter2")
+    outputs.remark("the image hunter2 is pulled")
+    outputs.interim("text", b"hunter2")
+    outputs.close()
+    await publishing
+    log = "".join(o.data for o in bus.outputs if o.stream == "stdout")
+    assert log == "it is ***\nhun"
+    assert [o.data for o in bus.outputs if o.stream == "system"] == ["the image *** is pulled\n"]
+    assert [o.data for o in bus.outputs if o.kind is OutputKind.INTERIM] == ["hunter2"]

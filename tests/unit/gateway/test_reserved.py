@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
+from qrt_chassis.sealing import for_jobs_of
 from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.values import Payload, ProgramKind
 from qrt_gateway.domain.reserved import MAX_SECRETS, SECRET_BYTES, parted, secrets_of, tags_of
 from tests.unit.gateway.test_jobs import submit
 from tests.unit.gateway.test_programs import upload
-from tests.unit.gateway.world import World
+from tests.unit.gateway.world import SEAL, World, world
 
 pytestmark = pytest.mark.kipu
 
@@ -100,9 +102,59 @@ async def test_an_input_that_does_not_fit_is_refused_before_it_is_queued(gateway
     assert (await submit(gateway, {"program_id": program["id"], "input": {"n": "5"}})).status_code == 201
 
 
-async def test_secrets_are_refused_and_not_queued_in_clear(gateway: World) -> None:
+async def test_secrets_are_sealed_wherever_they_stand(gateway: World) -> None:
     program = await service_program(gateway)
-    body = {"program_id": program["id"], "input": {"n": 1, "$secrets": {"a": "hunter2"}}}
-    reply = await submit(gateway, body)
-    assert (reply.status_code, gateway.scheduler.submissions) == (422, [])
-    assert "hunter2" not in reply.text
+    given = {"ibmToken": "hunter2"}
+    for body in ({"input": {"n": 1, "$secrets": given}}, {"input": {"n": 1}, "secrets": given}):
+        reply = await submit(gateway, {"program_id": program["id"], **body})
+        assert reply.status_code == 201, reply.text
+        command = gateway.scheduler.submissions[-1]
+        assert "hunter2" not in command.model_dump_json() + reply.text
+        assert command.input.text == '{"n":1}'
+        opened = SEAL.open(command.confidential or "", purpose=for_jobs_of("alice"))
+        assert opened.secrets == {"SECRET_IBM_TOKEN": "hunter2"}
+
+
+async def test_secrets_that_cannot_be_kept_are_refused_unseen(gateway: World) -> None:
+    program = await service_program(gateway)
+    for more, field in (
+        ({"secrets": {"a": 5}}, "secrets"),
+        ({"secrets": {"a": "hunter2\x00"}}, "secrets"),
+        ({"input": {"n": 1, "$secrets": ["hunter2"]}}, "$secrets"),
+        ({"input": {"n": 1, "$secrets": {"a b=": "hunter2"}}}, "$secrets"),
+        ({"input": {"n": 1, "$secrets": {"a": "hunter2"}}, "secrets": {"b": "hunter2"}}, "$secrets"),
+    ):
+        reply = await submit(gateway, {"program_id": program["id"], "input": {"n": 1}, **more})
+        assert (reply.status_code, reply.json()["field"]) == (422, field)
+        assert "hunter2" not in reply.text
+    assert gateway.scheduler.submissions == []
+
+
+async def test_without_a_sealing_key_secrets_are_refused() -> None:
+    async with world(sealing=False) as gateway:
+        program = await service_program(gateway)
+        for more in ({"input": {"n": 1, "$secrets": {"a": "x"}}}, {"input": {"n": 1}, "secrets": {"a": "x"}}):
+            reply = await submit(gateway, {"program_id": program["id"], **more})
+            assert (reply.status_code, reply.json()["code"]) == (422, "InvalidRequest")
+            assert "QRT_GATEWAY_SEALING_KEYS" in reply.json()["detail"]
+        assert gateway.scheduler.submissions == []
+        bare = {"program_id": program["id"], "input": {"n": 1, "$secrets": {}}}
+        assert (await submit(gateway, bare)).status_code == 201
+
+
+async def test_a_repeated_submission_with_secrets_is_known_again_and_its_mark_tells_nothing(
+    gateway: World,
+) -> None:
+    program = await service_program(gateway)
+    headers = {"Idempotency-Key": "k"}
+
+    async def sent(secret: str) -> httpx.Response:
+        body = {"program_id": program["id"], "input": {"n": 1, "$secrets": {"a": secret}}}
+        return await gateway.http.post("/v1/jobs", json=body, headers=headers)
+
+    first, again, other = await sent("hunter2"), await sent("hunter2"), await sent("hunter3")
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
+    assert first.json()["id"] == again.json()["id"]
+    seals = {each.confidential for each in gateway.scheduler.submissions}
+    marks = [each.fingerprint for each in gateway.scheduler.submissions]
+    assert (len(seals), marks[0] == marks[1], marks[0] == marks[2]) == (3, True, False)

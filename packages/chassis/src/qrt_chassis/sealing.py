@@ -6,6 +6,7 @@ executors have: neither the scheduler, its database nor the broker can read what
 
 import base64
 import hashlib
+import hmac
 from typing import Annotated
 
 import orjson
@@ -53,6 +54,7 @@ class Seal:
         if not texts or min(map(len, texts)) < MIN_KEY_CHARACTERS:
             raise ValueError(f"give a key of {MIN_KEY_CHARACTERS} random characters or more")
         self._fernet = MultiFernet([Fernet(_derived(text)) for text in texts])
+        self._mark = hashlib.sha256(b"quafu-runtime fingerprint\x00" + texts[0].encode()).digest()
 
     def seal(self, value: Confidential, *, purpose: str) -> str:
         """Return `value`, sealed; it opens again with the same purpose only."""
@@ -68,6 +70,10 @@ class Seal:
             return Confidential.model_validate(found["value"])
         except (InvalidToken, KeyError, TypeError, ValueError, ValidationError):
             raise SealBroken("it was not sealed with a key of this deployment") from None
+
+    def fingerprint(self, data: bytes, *, purpose: str) -> str:
+        """Return what is equal for equal data, and tells nothing about it to whoever has no key."""
+        return hmac.new(self._mark, purpose.encode() + b"\x00" + data, hashlib.sha256).hexdigest()
 
 
 def _derived(text: str) -> bytes:

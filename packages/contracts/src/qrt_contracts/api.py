@@ -135,6 +135,11 @@ class SubmitRequest(_Request):
     """Fixes what the simulator samples for the job's circuits."""
     tags: tuple[str, ...] = Field(default=(), max_length=64)
     """Words to find the job by, each of 1 to 256 characters."""
+    secrets: dict[str, str] | None = Field(default=None, repr=False)
+    """What only the program may read: `ibmToken` is told to it as the environment variable SECRET_IBM_TOKEN.
+
+    The input of a service program may hold both as `$tags` and `$secrets` instead.
+    """
 
     @model_validator(mode="after")
     def _names_one_program(self) -> Self:

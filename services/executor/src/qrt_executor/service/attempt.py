@@ -97,7 +97,8 @@ class Attempt:
             talk.cancel()
             watch.cancel()
             await asyncio.gather(talk, watch, return_exceptions=True)
-        kept = await keep_files(sandbox, payloads=payloads, limits=order.limits)
+        told = outputs.redactor if claims.error is not None else None
+        kept = await keep_files(sandbox, payloads=payloads, limits=order.limits, told=told)
         claims = await sandbox.conclude(claims)
         return Outcome(
             evidence=await self._evidence(claims, exit_),

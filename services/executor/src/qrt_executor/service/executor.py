@@ -31,7 +31,7 @@ from qrt_executor.ports import (
 from qrt_executor.service.attempt import Attempt, Outcome
 from qrt_executor.service.backends import Backends
 from qrt_executor.service.closing import Closing
-from qrt_executor.service.confidential import opened
+from qrt_executor.service.confidential import opened, redactor_of, without_secrets
 from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
 from qrt_executor.service.patience import patiently
@@ -42,7 +42,8 @@ log = logging.getLogger(__name__)
 INPUT_BYTES = 256 << 20
 """The largest input that is fetched for a program."""
 _REFUSALS = 3
-"""How often a job whose sandbox is lost is given back; a program that kills sandboxes is the cause then."""
+"""How often a job is given back here: one whose sandbox is lost, whose program may be the cause, and one
+whose secrets cannot be opened, which another executor may have the key for."""
 _REMEMBERED = 1024
 _TAKEN = 65_536
 """Attempts whose order is remembered, so that a repeated one starts nothing twice."""
@@ -104,7 +105,7 @@ class Executor:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
-        self._lost: OrderedDict[str, int] = OrderedDict()
+        self._returned: OrderedDict[str, int] = OrderedDict()
         self._taken: OrderedDict[Key, None] = OrderedDict()
         self.changed = asyncio.Event()
         """Set whenever a heartbeat would say something new."""
@@ -169,7 +170,9 @@ class Executor:
         try:
             confidential = opened(order, self._seal)
         except SealBroken as exc:
-            return self._report(order, _fault(str(exc)), started=started)
+            return self._report(
+                order, self._given_back(order.job_id, refused(str(exc)), str(exc)), started=started
+            )
         outputs = Outputs(
             job_id=order.job_id,
             attempt=order.attempt,
@@ -177,6 +180,7 @@ class Executor:
             bus=self._bus,
             clock=self._clock,
             stop=attempt.stop,
+            redactor=redactor_of(confidential),
         )
         circuits = self._backends.circuits(
             order.run, confidential, record=outputs.circuit, remark=outputs.remark, clock=self._clock
@@ -191,6 +195,7 @@ class Executor:
             if outcome is not None:
                 outputs.files_left_out(outcome.kept.skipped)
             outputs.close()
+        verdict = without_secrets(verdict, outputs.redactor)
         result = None if verdict.result is None else await self._wrapped(verdict.result)
         return self._report(
             order, verdict, started=started, outcome=outcome, result=result, last_output=outputs.last_number
@@ -218,7 +223,8 @@ class Executor:
             return _fault("the executor failed; its log has the details"), None
         verdict = judge(outcome.evidence)
         if verdict.end == "refused" and outcome.evidence.stop is None:
-            verdict = self._sandbox_lost(order.job_id, verdict)
+            often = f"its sandbox was lost {_REFUSALS + 1} times in a row; the program seems to be the cause"
+            verdict = self._given_back(order.job_id, verdict, often)
         return verdict, outcome
 
     async def _order(self, order: RunAttempt, confidential: Confidential) -> Order:
@@ -240,14 +246,13 @@ class Executor:
     async def _wrapped(self, result: str) -> Payload:
         return await patiently(lambda: self._payloads.wrap(result))
 
-    def _sandbox_lost(self, job_id: str, verdict: Verdict) -> Verdict:
-        times = self._lost.pop(job_id, 0) + 1
-        self._lost[job_id] = times
-        while len(self._lost) > _REMEMBERED:
-            self._lost.popitem(last=False)
-        if times <= _REFUSALS:
-            return verdict
-        return _fault(f"its sandbox was lost {times} times in a row; the program seems to be the cause")
+    def _given_back(self, job_id: str, verdict: Verdict, often: str) -> Verdict:
+        """Return the verdict that gives a job back, unless that has happened too `often`."""
+        times = self._returned.pop(job_id, 0) + 1
+        self._returned[job_id] = times
+        while len(self._returned) > _REMEMBERED:
+            self._returned.popitem(last=False)
+        return verdict if times <= _REFUSALS else _fault(often)
 
     def _report(
         self,

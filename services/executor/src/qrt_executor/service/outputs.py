@@ -16,10 +16,13 @@ from qrt_contracts.events import JobOutput
 from qrt_contracts.message import Message
 from qrt_contracts.values import Circuit, Encoding, Limits, Output, OutputKind, SkippedFile
 from qrt_executor.domain.logtext import LogBudget, LogText
+from qrt_executor.domain.redaction import RedactedStream, Redactor
 from qrt_executor.domain.verdict import Stop, StopCause
 from qrt_executor.ports import InterimKind, InvalidCall, Stream
 
 log = logging.getLogger(__name__)
+
+NO_SECRETS = Redactor()
 
 PACK_SECONDS = 0.020
 """How long a busy attempt's outputs may wait to be packed together, at most."""
@@ -36,7 +39,10 @@ Clock = Callable[[], datetime]
 
 
 class Outputs:
-    """Takes what a program writes and publishes (`ports.Sink`) and sends it on as `JobOutput`."""
+    """Takes what a program writes and publishes (`ports.Sink`) and sends it on as `JobOutput`.
+
+    What it writes goes through the redactor; what it publishes is an answer and stays as it is.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class Outputs:
         clock: Clock,
         stop: Callable[[Stop], None],
         answer: Callable[[bytes], Awaitable[bytes]] | None = None,
+        redactor: Redactor = NO_SECRETS,
     ) -> None:
         self._job_id = job_id
         self._attempt = attempt
@@ -57,6 +64,9 @@ class Outputs:
         self._stop = stop
         self.answer = answer
         """What answers the program's questions; None refuses them."""
+        self.redactor = redactor
+        """What strikes the job's secrets out."""
+        self._clear: dict[Stream, RedactedStream] = {"stdout": redactor.stream(), "stderr": redactor.stream()}
         self._budget = LogBudget(limits.log_bytes)
         self._texts: dict[Stream, LogText] = {
             "stdout": LogText(self._budget),
@@ -77,6 +87,9 @@ class Outputs:
 
     def log(self, stream: Stream, data: bytes) -> None:
         """Take in bytes written to a stream."""
+        self._log(stream, self._clear[stream].feed(data))
+
+    def _log(self, stream: Stream, data: bytes) -> None:
         text = self._texts[stream]
         for piece in text.feed(data):
             self._add(OutputKind.LOG, Encoding.TEXT, piece, stream=stream)
@@ -116,7 +129,7 @@ class Outputs:
     def remark(self, text: str) -> None:
         """Take in a line of the runtime's own, for the log."""
         self._flush_lines()
-        self._add(OutputKind.LOG, Encoding.TEXT, text + "\n", stream="system")
+        self._add(OutputKind.LOG, Encoding.TEXT, self.redactor.text(text) + "\n", stream="system")
 
     def files_left_out(self, skipped: Sequence[SkippedFile]) -> None:
         """Remark on output files that are not kept; the job's record has each with its reason."""
@@ -127,6 +140,8 @@ class Outputs:
 
     def close(self) -> None:
         """Take in what is left of the last lines; `publish_all` ends when everything is out."""
+        for stream, clear in self._clear.items():
+            self._log(stream, clear.finish())
         self._flush_lines(final=True)
         if self._budget.dropped:
             remark = f"… {self._budget.dropped} bytes of log dropped: the limit is {self._limits.log_bytes}\n"

@@ -17,6 +17,8 @@ from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.texts import canonical
 from qrt_gateway.handlers.reading import body_as, id_of, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
+from qrt_gateway.service.secrets import Secrets
+from qrt_gateway.service.submissions import Judged
 
 _KEY = re.compile(r"[ -~]{1,255}")
 
@@ -48,8 +50,13 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     wanted = await body_as(request, SubmitRequest, limit=parts.max_body_bytes)
     resolved = await parts.bus.request(_resolve(wanted, caller))
     judged = await parts.submissions.judged(
-        wanted.input, tags=wanted.tags, kind=resolved.run.kind, signature=resolved.signature
+        wanted.input,
+        tags=wanted.tags,
+        secrets=wanted.secrets,
+        kind=resolved.run.kind,
+        signature=resolved.signature,
     )
+    confidential = await parts.secrets.for_job(caller.name, judged.secrets)
     payload = await parts.artifacts.wrap(judged.text)
     command = SubmitJob(
         caller=caller.name,
@@ -58,9 +65,9 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
         input=payload,
         priority=wanted.priority,
         tags=judged.tags,
-        confidential=await parts.secrets.for_job(caller.name),
+        confidential=confidential,
         idempotency_key=key,
-        fingerprint=_fingerprint(wanted) if key else None,
+        fingerprint=_fingerprint(wanted, judged, parts.secrets, caller) if key else None,
     )
     reply = await parts.bus.request(command)
     status = 200 if reply.repeated else 201
@@ -116,7 +123,13 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _fingerprint(wanted: SubmitRequest) -> str:
-    """Return what two equal submissions share, however their JSON was written."""
-    fields = {name: getattr(wanted, name) for name in SubmitRequest.model_fields}
-    return hashlib.sha256(canonical(fields)).hexdigest()
+def _fingerprint(wanted: SubmitRequest, judged: Judged, secrets: Secrets, caller: Caller) -> str:
+    """Return what two equal submissions share, however their JSON was written.
+
+    It is stored: of secrets it must tell nothing, not even to who guesses at them.
+    """
+    fields = {name: getattr(wanted, name) for name in SubmitRequest.model_fields if name != "secrets"}
+    if not judged.secrets:
+        return hashlib.sha256(canonical(fields)).hexdigest()
+    fields |= {"input": judged.value, "secrets": dict(judged.secrets)}
+    return secrets.fingerprint(caller.name, canonical(fields))

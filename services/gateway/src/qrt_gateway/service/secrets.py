@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from qrt_chassis.sealing import Seal, SealBroken, for_account, for_jobs_of
-from qrt_contracts.faults import Conflict, NotFound
+from qrt_contracts.faults import Conflict, InvalidRequest, NotFound
 from qrt_contracts.values import Confidential
 from qrt_gateway.domain.credentials import CLOUDS, Credential
+from qrt_gateway.domain.reserved import SECRETS
 from qrt_gateway.ports import Clock, CredentialStore
 
 MEMORY_SECONDS = 5.0
@@ -66,13 +67,22 @@ class Secrets:
         """Return what a job of an account carries, sealed; None if that is nothing.
 
         Raises:
-            Conflict: there are `secrets`, and this deployment takes none.
+            InvalidRequest: there are `secrets`, and this deployment takes none.
+            Conflict: what the account keeps cannot be opened any more.
         """
+        if secrets and self._seal is None:
+            raise InvalidRequest(NO_KEYS, field=SECRETS)
         credentials = await self._credentials(account)
         if not secrets and not credentials:
             return None
         value = Confidential(secrets=dict(secrets or {}), credentials=credentials)
         return self._sealer().seal(value, purpose=for_jobs_of(account))
+
+    def fingerprint(self, account: str, submission: bytes) -> str:
+        """Return what equal submissions with secrets share. Raises: InvalidRequest."""
+        if self._seal is None:
+            raise InvalidRequest(NO_KEYS, field=SECRETS)
+        return self._seal.fingerprint(submission, purpose=for_jobs_of(account))
 
     def _sealer(self) -> Seal:
         if self._seal is None:
