@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu test-kipu attacks chaos check format bench bench-live bench-executor lock clean
+.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos check format bench bench-live bench-executor lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -15,6 +15,7 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap
+	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
@@ -24,6 +25,10 @@ test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of 
 test-kipu: .venv/ready-dev  ## The Kipu surface, projects and their environments; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
 	$(BIN)/python -m pytest -m kipu $(ARGS)
+
+test-docker: .venv/ready-dev  ## Container programs on an engine of their own; a part of `make test` where root runs it
+	@scripts/system-packages bwrap dockerd busybox ip
+	QRT_REQUIRE_ENGINE=1 $(BIN)/python -m pytest -m docker $(ARGS)
 
 attacks: .venv/ready-dev  ## Hostile programs against the sandbox (also part of make test)
 	@scripts/system-packages bwrap

@@ -39,10 +39,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--quafu-url", help="address of the Quafu cloud, whose devices jobs may use then")
     add("--public-url", help="how clients reach this runtime, where that is not its address here")
     add("--any-token", action="store_true", help="take any token for this runtime's own: development only")
+    add("--engine", type=_engine, help="run container programs here, as unix:///var/run/docker.sock")
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     add("--demo", action="store_true", help="run the sample programs first")
     add("--exit", action="store_true", help="exit after the demo instead of serving")
     return parser.parse_args(argv)
+
+
+def _engine(given: str) -> str:
+    if not given.startswith("unix:///"):
+        raise argparse.ArgumentTypeError("an engine's socket is needed, as unix:///var/run/docker.sock")
+    return given
 
 
 def _program_python() -> Path:
@@ -65,6 +72,7 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
         public_url=arguments.public_url,
         any_token=arguments.any_token,
         quafu_url=arguments.quafu_url,
+        engine=arguments.engine,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

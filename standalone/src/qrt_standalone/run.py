@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -90,6 +91,8 @@ def _executor(settings: StandaloneSettings, mongo: MongoSettings) -> ExecutorSet
         unsafe_process=True,
         sealing_keys=own_key(settings),
         quafu_url=settings.quafu_url,
+        engine=settings.engine,
+        engine_owner=f"{EXECUTOR_NAME}-{hashlib.sha256(os.fsencode(settings.data.resolve())).hexdigest()[:12]}",
     )
 
 

@@ -30,6 +30,8 @@ class StandaloneSettings:
     """Take any token for the first account's: only for development, on loopback."""
     quafu_url: str | None = None
     """Address of the Quafu cloud; None leaves its devices out."""
+    engine: str | None = None
+    """The socket of a container engine; None leaves container programs out."""
 
     @property
     def token_file(self) -> Path:

@@ -128,6 +128,7 @@ class Heartbeat(Event):
     cpus: float | None = None
     memory_bytes: int | None = None
     gpus: int = 0
+    gpu_type: str | None = None
     draining: bool = False
     leaving: bool = False
     """The last heartbeat of this incarnation: it has stopped."""

@@ -10,7 +10,7 @@ import httpx
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus, Subscribed
-from qrt_chassis.lifecycle import Service
+from qrt_chassis.lifecycle import Loop, Service
 from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_contracts.ids import new_id
@@ -20,6 +20,9 @@ from qrt_executor.adapters.backends.quafu_cloud import TIMEOUT, QuafuCloud
 from qrt_executor.adapters.backends.simulator import Simulator
 from qrt_executor.adapters.bundles import CachedBundles
 from qrt_executor.adapters.cgroups import find_cgroups
+from qrt_executor.adapters.containers.blueprint import Standing
+from qrt_executor.adapters.containers.builds import BuildRules
+from qrt_executor.adapters.containers.workshop import ContainerWorkshop, Site
 from qrt_executor.adapters.environment import probe
 from qrt_executor.adapters.pool import Station, ZygotePool
 from qrt_executor.domain.backends import SIMULATOR
@@ -60,6 +63,12 @@ async def compose(
         pool = ZygotePool(_station(settings, levels or _levels(settings)), depth=2 * settings.slots)
         workshops: dict[ProgramKind, Workshop] = {ProgramKind.QUAFU: pool, ProgramKind.TEMPLATE: pool}
         cloud = await stack.enter_async_context(_cloud(settings))
+        loops: dict[str, Loop] = {"zygote": pool.run}
+        if cloud is not None:
+            loops["quafu"] = cloud.run
+        if settings.engine is not None:
+            workshops[ProgramKind.CONTAINER] = engine = ContainerWorkshop(_site(settings, identity))
+            loops["engine"] = engine.run
         executor = Executor(
             identity=identity,
             policy=_policy(settings),
@@ -77,7 +86,7 @@ async def compose(
         stack.push_async_callback(subscribed.cancel)
         yield Service(
             name="executor",
-            loops={"zygote": pool.run, "heartbeat": heart.beat} | ({"quafu": cloud.run} if cloud else {}),
+            loops={**loops, "heartbeat": heart.beat},
             pings={"bus": bus.ping, "mongo": store.ping, "sandboxes": pool.ping},
             drain=lambda: _drain(executor, heart, subscribed),
             grace=timedelta(seconds=settings.drain_seconds + settings.grace_seconds + PARTING_SECONDS),
@@ -111,6 +120,33 @@ def _policy(settings: ExecutorSettings) -> Policy:
         grace=timedelta(seconds=settings.grace_seconds),
         network_programs=settings.allow_network_programs,
         drain=timedelta(seconds=settings.drain_seconds),
+        cpus=settings.cpus,
+        memory_bytes=settings.memory_bytes,
+        gpus=settings.gpus,
+        gpu_type=settings.gpu_type,
+    )
+
+
+def _site(settings: ExecutorSettings, identity: Identity) -> Site:
+    user = f"{settings.service_uid}:{settings.service_uid}"
+    share = max(1.0, settings.cpus / settings.slots)
+    return Site(
+        socket=(settings.engine or "").removeprefix("unix://"),
+        executor=settings.engine_owner or identity.name,
+        incarnation=identity.incarnation,
+        scratch=settings.scratch,
+        standing=Standing(
+            user=user if settings.container_user == "service" else None, cpus=share, most_cpus=settings.cpus
+        ),
+        rules=BuildRules(
+            pull=settings.pull_images,
+            network=settings.build_network,
+            seconds=settings.build_seconds,
+            memory_bytes=settings.build_memory_bytes,
+            cpus=share,
+            image_bytes=settings.image_bytes,
+        ),
+        image_cache_bytes=settings.image_cache_bytes,
     )
 
 

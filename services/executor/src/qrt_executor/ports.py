@@ -211,6 +211,10 @@ class Workshop(Protocol):
     def ready(self) -> bool:
         """It takes orders now."""
 
+    @property
+    def tried(self) -> bool:
+        """Whether it does is known; not so while it has not once seen if its means work."""
+
     async def prepare(self, order: Order, *, remark: Remark) -> Sandboxes:
         """Make what an order needs and return where its sandbox comes from; cancelled, it stops.
 

@@ -16,6 +16,11 @@ from qrt_contracts.values import Isolation
 PREFIX = "QRT_EXECUTOR_"
 
 
+def physical_memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 class CeilingSettings(Settings):
     """The most a program may ask for, whatever its own limits say; not set is no ceiling."""
 
@@ -72,3 +77,31 @@ class ExecutorSettings(ServiceSettings):
     """How long the cloud may take for one circuit, its queue included."""
     bundle_cache_bytes: int = Field(default=256 << 20, ge=0)
     ceiling: CeilingSettings = CeilingSettings()
+    engine: str | None = Field(default=None, pattern=r"^unix:///.+$")
+    """The socket of a container engine, Docker's or Podman's, as `unix:///var/run/docker.sock`; without one
+    no container programs run here."""
+    engine_owner: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.@-]{1,128}$")
+    """Tells this executor's containers from those of others at one engine; not set, its name does. What bears
+    it when the executor starts is removed."""
+    pull_images: bool = True
+    """Have the engine fetch images that a program names and that are not there."""
+    container_user: Literal["service", "image"] = "service"
+    """Whom containers run as: `service_uid`, whatever their image says, or the user of their image."""
+    build_network: bool = False
+    """Builds of images have the engine's network."""
+    build_seconds: float = Field(default=600, gt=0, le=1500)
+    """How long a build, or the fetching of an image, may take."""
+    build_memory_bytes: int = Field(default=2 << 30, ge=128 << 20)
+    """What the processes of a build, or of one step of an image's, may hold together."""
+    image_bytes: int = Field(default=4 << 30, ge=1 << 20)
+    """The largest image, and the most one step of a build may write."""
+    image_cache_bytes: int = Field(default=20 << 30, ge=0)
+    """Images that were built here are removed, the longest unused first, beyond this."""
+    cpus: float = Field(default_factory=lambda: float(os.cpu_count() or 1), gt=0)
+    """Processors that jobs are told of; what they declare is taken from them."""
+    memory_bytes: int = Field(default_factory=physical_memory, ge=64 << 20)
+    """Memory that jobs are told of."""
+    gpus: int = Field(default=0, ge=0, le=64)
+    """GPUs that containers may be given."""
+    gpu_type: str | None = None
+    """What they are, as programs name them."""

@@ -14,15 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from qrt_contracts.values import SkippedFile
+from qrt_executor.domain.filenames import misnamed, shown
 from qrt_executor.ports import FileBudget, LeftFile, Leftovers
 
 _SYS_OPENAT2 = 437
 _RESOLVE = 0x01 | 0x02 | 0x04 | 0x08  # NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_PATH_BYTES = 512
 _TOLD = 100
 """Reasons that are told one by one; the rest is counted."""
-_SHOWN_CHARACTERS = 200
 _READ_BYTES = 1 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,7 +41,7 @@ class _Walk:
         names = self._names(path)
         for name in names:
             below = f"{path}/{name}" if path else name
-            reason = _misnamed(below) or self._visit(below, depth)
+            reason = misnamed(below) or self._visit(below, depth)
             if reason is not None:
                 self._skip(below, reason)
 
@@ -101,7 +100,7 @@ class _Walk:
 
     def _skip(self, path: str, reason: str) -> None:
         if len(self.skipped) < _TOLD:
-            self.skipped.append(SkippedFile(name=_shown(path), reason=reason))
+            self.skipped.append(SkippedFile(name=shown(path), reason=reason))
         else:
             self.untold += 1
 
@@ -169,21 +168,3 @@ def _unfit(found: os.stat_result) -> str | None:
     if found.st_nlink > 1:
         return "the file has more than one name (a hard link)"
     return None
-
-
-def _misnamed(path: str) -> str | None:
-    try:
-        length = len(path.encode())
-    except UnicodeEncodeError:
-        return "its name is not UTF-8"
-    if length > _PATH_BYTES:
-        return f"its path is longer than {_PATH_BYTES} bytes"
-    if any(not each.isprintable() or each in "\\:" for each in path):
-        return "its name holds a control character, a backslash or a colon"
-    return None
-
-
-def _shown(path: str) -> str:
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    printable = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
-    return printable if len(printable) <= _SHOWN_CHARACTERS else printable[:_SHOWN_CHARACTERS] + "…"

@@ -31,6 +31,7 @@ _WORN_AFTER = 20_000
 _FAILED_SPAWNS = 3
 """In a row; then the zygote is taken to be broken."""
 _RETIRE_SECONDS = 0.5
+_NOT_YET = "no zygote serves yet"
 _UNHURRIED_SECONDS = 0.010
 """While enough sandboxes are parked, the next one's making leaves the attempt just started alone."""
 
@@ -68,7 +69,7 @@ class ZygotePool:
         self._parked: asyncio.Queue[Jail] = asyncio.Queue(maxsize=depth)
         self._worn_after = worn_after
         self._zygote: Zygote | None = None
-        self._missing = "no zygote serves yet"
+        self._missing = _NOT_YET
 
     @property
     def isolation(self) -> Isolation:
@@ -79,6 +80,11 @@ class ZygotePool:
     def ready(self) -> bool:
         """A sandbox can be had now, or within the time one fork takes."""
         return self._zygote is not None
+
+    @property
+    def tried(self) -> bool:
+        """A zygote serves, or it is known why none does."""
+        return self.ready or self._missing != _NOT_YET
 
     async def ping(self) -> None:
         """Return if programs can be run. Raises Unavailable, which says what is missing."""

@@ -97,7 +97,8 @@ class Attempt:
             talk.cancel()
             watch.cancel()
             await asyncio.gather(talk, watch, return_exceptions=True)
-        told = outputs.redactor if claims.error is not None else None
+        failed = claims.error is not None or (exit_ is not None and exit_.exit_code)
+        told = outputs.redactor if failed else None
         kept = await keep_files(sandbox, payloads=payloads, limits=order.limits, told=told)
         claims = await sandbox.conclude(claims)
         return Outcome(

@@ -72,6 +72,10 @@ class Policy:
     """Ids of the programs that may have the host's network."""
     drain: timedelta
     """How long running attempts may take to end when the executor stops."""
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    gpus: int = 0
+    gpu_type: str | None = None
 
 
 class Executor:
@@ -291,7 +295,7 @@ class Executor:
 
     def heartbeat(self, *, leaving: bool = False) -> Heartbeat:
         """Return what there is to say now."""
-        working = bool(self._workshops.kinds) and not self._draining
+        working = self._workshops.tried and bool(self._workshops.kinds) and not self._draining
         return Heartbeat(
             executor=self._identity.name,
             incarnation=self._identity.incarnation,
@@ -300,6 +304,10 @@ class Executor:
             isolation=self._workshops.isolation,
             kinds=self._workshops.kinds,
             backends=self._backends.told(),
+            cpus=self._policy.cpus,
+            memory_bytes=self._policy.memory_bytes,
+            gpus=self._policy.gpus,
+            gpu_type=self._policy.gpu_type,
             draining=self._draining,
             leaving=leaving,
         )

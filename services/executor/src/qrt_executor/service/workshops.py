@@ -20,6 +20,11 @@ class Workshops:
         return found
 
     @property
+    def tried(self) -> bool:
+        """It is known of each whether it can be used."""
+        return all(workshop.tried for workshop in self._by_kind.values())
+
+    @property
     def kinds(self) -> tuple[ProgramKind, ...]:
         """Programs that can be run now."""
         return tuple(kind for kind, workshop in self._by_kind.items() if workshop.ready)

@@ -1,0 +1,103 @@
+"""A private Docker Engine for tests: its own socket, data and bridge, all gone afterwards."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.support.processes import Child
+
+_START_SECONDS = 30.0
+_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class NoEngineError(Exception):
+    """No engine can be started here; the text says why."""
+
+
+class NotInstalledError(NoEngineError):
+    """An engine could be started here if a package were installed."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what} is not installed; on Debian or Ubuntu: sudo apt-get install {package}")
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name, path=_PATH)
+    if found is None:
+        raise NotInstalledError(name, package)
+    return found
+
+
+class Daemon:
+    """A running engine. Raises NoEngineError where none can be."""
+
+    def __init__(self) -> None:
+        if os.geteuid() != 0:
+            raise NoEngineError("only root can start dockerd")
+        dockerd, self._ip = _program("dockerd", "docker.io"), _program("ip", "iproute2")
+        self.home = Path(tempfile.mkdtemp(prefix="qrt-engine-"))
+        self.socket = self.home / "engine.sock"
+        self.log = self.home / "log"
+        self._bridge = f"qrt{os.getpid()}"
+        third = 16 + os.getpid() % 200
+        self.host = f"10.213.{third}.1"
+        """The host, as containers with a network see it."""
+        self._child: Child | None = None
+        try:
+            self._make_bridge()
+            self._start(dockerd)
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def url(self) -> str:
+        """What `QRT_EXECUTOR_ENGINE` is set to."""
+        return f"unix://{self.socket}"
+
+    def _make_bridge(self) -> None:
+        for arguments in (
+            ("link", "add", self._bridge, "type", "bridge"),
+            ("addr", "add", f"{self.host}/24", "dev", self._bridge),
+            ("link", "set", self._bridge, "up"),
+        ):
+            done = subprocess.run([self._ip, *arguments], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise NoEngineError(f"no bridge can be made: {done.stderr.strip()}")
+
+    def _start(self, dockerd: str) -> None:
+        command = [
+            *(dockerd, "--host", self.url, "--data-root", str(self.home / "data")),
+            *("--exec-root", str(self.home / "exec"), "--pidfile", str(self.home / "pid")),
+            *("--bridge", self._bridge, "--iptables=false", "--ip6tables=false"),
+            *("--ip-forward=false", "--ip-masq=false", "--shutdown-timeout", "1"),
+        ]
+        self._child = Child(command, log=self.log, env=dict(os.environ) | {"PATH": _PATH})
+        try:
+            self._child.wait_ready(self.answers, seconds=_START_SECONDS)
+        except AssertionError as exc:
+            raise NoEngineError(f"dockerd does not run here: {exc}") from exc
+
+    def answers(self) -> bool:
+        """Whether it answers a ping."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            connection.connect(str(self.socket))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return connection.recv(64).split(b" ", 2)[1] == b"200"
+        return False
+
+    def remove(self) -> None:
+        """Stop it and remove all it had."""
+        if self._child is not None:
+            self._child.terminate(seconds=20)
+        with contextlib.suppress(OSError):
+            for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+                if str(self.home) in line.split(" ")[1]:
+                    subprocess.run(["umount", "-l", line.split(" ")[1]], capture_output=True, check=False)
+        subprocess.run([self._ip, "link", "del", self._bridge], capture_output=True, check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
