@@ -1,13 +1,17 @@
 """The registry's ports in memory."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from qrt_chassis.bus.port import Undeliverable
+from qrt_contracts.events import BuildVersion
 from qrt_contracts.faults import NotFound
-from qrt_contracts.values import Artifact, Payload, Program, ProgramKind, Version
+from qrt_contracts.values import Artifact, BuildState, Payload, Program, ProgramKind, Version
 from qrt_registry.domain import Finding, Project, name_taken
+from qrt_registry.orders import OpenBuild, build_key
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -36,7 +40,7 @@ class MemoryPrograms:
         return next(found, None)
 
     async def version(self, program_id: str, number: int) -> Version | None:
-        found = (each for each in self.versions_of[program_id] if each.number == number)
+        found = (each for each in self.versions_of.get(program_id, []) if each.number == number)
         return next(found, None)
 
     async def versions(self, program_id: str, *, limit: int, below: int) -> list[Version]:
@@ -55,6 +59,16 @@ class MemoryPrograms:
     async def _add(self, program_id: str, version: Version) -> None:
         self.versions_of[program_id].append(version)
         self.programs[program_id] = self.programs[program_id].model_copy(update={"latest": version})
+
+    async def replace_version(self, program_id: str, version: Version, *, believed: BuildState) -> bool:
+        numbered = self.versions_of.get(program_id, [])
+        at = next((at for at, each in enumerate(numbered) if each.number == version.number), None)
+        if at is None or numbered[at].build.state is not believed:
+            return False
+        numbered[at] = version
+        if self.programs[program_id].latest.number == version.number:
+            self.programs[program_id] = self.programs[program_id].model_copy(update={"latest": version})
+        return True
 
     async def change(self, program: Program, fields: dict[str, Any], *, now: datetime) -> bool:
         if program.id not in self.programs:
@@ -94,13 +108,79 @@ class MemoryBundles:
     async def put(self, data: bytes) -> Artifact:
         return self.stored(data)
 
-    async def wrap(self, text: str) -> Payload:
-        return Payload(text=text)
-
     async def read_all(self, sha256: str, *, limit: int) -> bytes:
         if sha256 not in self.blobs:
             raise NotFound(f"there is no artifact {sha256}")
         return self.blobs[sha256]
+
+
+class MemoryBuilds:
+    """The `BuildStore` port."""
+
+    def __init__(self) -> None:
+        self.builds: dict[str, OpenBuild] = {}
+        self.logs: dict[str, list[str]] = {}
+        self.locks: dict[str, tuple[datetime, Payload]] = {}
+
+    async def open(self, build: OpenBuild) -> None:
+        self.builds.setdefault(build.key, build)
+
+    async def forget_log(self, key: str) -> None:
+        self.logs.pop(key, None)
+
+    async def get(self, program_id: str, version: int) -> OpenBuild | None:
+        return self.builds.get(build_key(program_id, version))
+
+    async def all_open(self) -> list[OpenBuild]:
+        return list(self.builds.values())
+
+    async def change(self, seen: OpenBuild, to: OpenBuild) -> bool:
+        if self.builds.get(seen.key) != seen:
+            return False
+        self.builds[seen.key] = to
+        return True
+
+    async def close(self, key: str) -> None:
+        self.builds.pop(key, None)
+
+    async def forget(self, program_id: str) -> None:
+        for held in (self.builds, self.logs):
+            for key in [each for each in held if each.startswith(f"{program_id}/")]:
+                del held[key]
+
+    async def add_lines(self, key: str, *, program_id: str, first: int, lines: Sequence[str]) -> None:
+        held = self.logs.setdefault(key, [])
+        held.extend(lines[max(0, len(held) + 1 - first) :])
+
+    async def lines(self, key: str, *, after: int) -> list[str]:
+        return self.logs.get(key, [])[after:]
+
+    async def keep_lock(self, needs: str, lock: Payload, *, at: datetime, worth: timedelta) -> None:
+        self.locks[needs] = (at, lock)
+
+    async def lock(self, needs: str, *, since: datetime) -> Payload | None:
+        at, lock = self.locks.get(needs, (since, None))
+        return lock if at >= since else None
+
+
+class Executors:
+    """Takes orders of builds, as the bus does; `away`: nobody does."""
+
+    def __init__(self) -> None:
+        self.orders: list[BuildVersion] = []
+        self.away = False
+
+    async def publish(self, message: Any, *, mandatory: bool = False, **_: Any) -> None:
+        assert mandatory
+        if self.away:
+            raise Undeliverable("nobody")
+        self.orders.append(message)
+
+    def ordered(self) -> list[str]:
+        """Return which builds were ordered since this was last asked."""
+        told = [f"{each.run.program_id[-1]}/{each.run.version}" for each in self.orders]
+        self.orders.clear()
+        return told
 
 
 class ScriptedInspector:

@@ -1,7 +1,7 @@
 """What users do with programs."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,10 +29,18 @@ from qrt_contracts.values import (
     Visibility,
 )
 from qrt_registry import domain
+from qrt_registry.builds import Builds
 from qrt_registry.domain import Project
 from qrt_registry.intake import Intake
 from qrt_registry.service import RACES, Registry
-from tests.unit.registry.fakes import NOW, MemoryBundles, MemoryPrograms, ScriptedInspector
+from tests.unit.registry.fakes import (
+    NOW,
+    Executors,
+    MemoryBuilds,
+    MemoryBundles,
+    MemoryPrograms,
+    ScriptedInspector,
+)
 
 ONE, TWO, NOBODY = "0" * 31 + "1", "0" * 31 + "2", "f" * 32
 
@@ -41,7 +49,15 @@ class World:
     def __init__(self) -> None:
         self.programs, self.bundles = MemoryPrograms(), MemoryBundles()
         self.inspector = ScriptedInspector()
+        self.builds = Builds(
+            bus=cast("Any", Executors()),
+            programs=self.programs,
+            store=MemoryBuilds(),
+            bundles=self.bundles,
+            clock=lambda: NOW,
+        )
         self.registry = Registry(
+            builds=self.builds,
             programs=self.programs,
             bundles=self.bundles,
             intake=Intake(

@@ -14,6 +14,8 @@ from qrt_chassis.store import open_store
 from qrt_registry import handlers
 from qrt_registry.adapters.inspector import ChildInspector
 from qrt_registry.adapters.mongo import MongoPrograms
+from qrt_registry.adapters.mongo_builds import MongoBuilds
+from qrt_registry.builds import Builds
 from qrt_registry.intake import Intake
 from qrt_registry.ports import Clock
 from qrt_registry.service import Registry
@@ -34,8 +36,8 @@ async def compose(
         store = await stack.enter_async_context(open_store(settings.mongo))
         if bus is None:
             bus = await stack.enter_async_context(open_bus(settings.bus, name="registry"))
-        programs = MongoPrograms(store)
-        artifacts = ArtifactStore(store)
+        programs, artifacts, kept = MongoPrograms(store), ArtifactStore(store), MongoBuilds(store)
+        builds = Builds(bus=bus, programs=programs, store=kept, bundles=artifacts, clock=clock)
         registry = Registry(
             programs=programs,
             bundles=artifacts,
@@ -45,12 +47,17 @@ async def compose(
                 max_source_bytes=settings.max_source_bytes,
                 max_project_bytes=settings.max_project_bytes,
             ),
+            builds=builds,
             clock=clock,
             max_source_bytes=settings.max_source_bytes,
         )
         yield Service(
             name="registry",
-            loops={"commands": partial(_answer, bus, registry, programs)},
+            loops={
+                "commands": partial(_answer, bus, registry, programs),
+                "build-orders": builds.run,
+                "build-events": partial(_hear, bus, builds, kept),
+            },
             pings={"bus": bus.ping, "mongo": store.ping},
         )
 
@@ -59,6 +66,16 @@ async def _answer(bus: Bus, registry: Registry, programs: MongoPrograms) -> None
     """Answer commands once the indexes stand: one of them is what keeps names unique."""
     await programs.prepare()
     subscribed = await bus.serve("registry", handlers.commands(registry))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await subscribed.cancel()
+
+
+async def _hear(bus: Bus, builds: Builds, kept: MongoBuilds) -> None:
+    """Take in what executors say of builds."""
+    await kept.prepare()
+    subscribed = await bus.subscribe(handlers.BUILDS, handlers.builds(builds))
     try:
         await asyncio.Event().wait()
     finally:

@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from qrt_contracts.commands import CreateProgram, UpdateProgram, VersionSummary
-from qrt_contracts.faults import Conflict, FieldError, NameTaken, ProgramInvalid
+from qrt_contracts.events import VersionBuilt
+from qrt_contracts.faults import Conflict, FieldError, NameTaken, Problem, ProgramInvalid
 from qrt_contracts.values import (
     Artifact,
+    Build,
+    BuildState,
     EnvironmentSpec,
     Limits,
     Payload,
@@ -22,6 +25,9 @@ from qrt_contracts.values import (
 MAX_VERSIONS = 1_000
 """Versions of one program: they share a document, which is bounded."""
 
+
+MAX_DETAIL = 4_000
+"""Characters of a build's problem that a version keeps; the build's log has the rest."""
 
 NO_RESOURCES = Resources()
 """What a program asks for that asks for nothing in particular."""
@@ -83,6 +89,7 @@ class Content:
             number=number,
             bundle=self.bundle,
             created_at=now,
+            build=Build(state=BuildState.READY if self.kind is ProgramKind.QUAFU else BuildState.BUILDING),
             environment=self.environment,
             image=self.image,
             resources=self.resources,
@@ -155,6 +162,34 @@ def next_version(program: Program, content: Content, *, now: datetime) -> Versio
     if program.latest.number >= MAX_VERSIONS:
         raise Conflict(f"a program can have {MAX_VERSIONS} versions; create another program")
     return content.version(program.latest.number + 1, now=now)
+
+
+def rebuilt(program: Program, content: Content) -> Version | None:
+    """Return the newest version with its build begun anew, if it is the same as an upload and has failed."""
+    newest = program.latest
+    if not content.is_of(newest) or newest.build.state is not BuildState.FAILED:
+        return None
+    return newest.model_copy(update={"build": Build(state=BuildState.BUILDING)})
+
+
+def built(version: Version, end: VersionBuilt, *, lock: Payload | None, signature: Payload | None) -> Version:
+    """Return a version as it is once its build has ended; `lock` and `signature` are those of the end."""
+    state = BuildState.READY if end.problem is None else BuildState.FAILED
+    build = Build(
+        state=state, problem=_shortened(end.problem), started_at=end.started_at, ended_at=end.ended_at
+    )
+    environment = version.environment
+    if environment is not None and lock is not None and end.problem is None:
+        environment = environment.model_copy(update={"lock": lock})
+    return version.model_copy(
+        update={"build": build, "environment": environment, "signature": signature or version.signature}
+    )
+
+
+def _shortened(problem: Problem | None) -> Problem | None:
+    if problem is None or len(problem.detail) <= MAX_DETAIL:
+        return problem
+    return problem.model_copy(update={"detail": problem.detail[:MAX_DETAIL] + "…"})
 
 
 def changes(program: Program, command: UpdateProgram) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import re
 
 from qrt_contracts.values import Artifact, EnvironmentSpec, ProgramKind
 from qrt_registry import domain
+from qrt_registry.builds import kept
 from qrt_registry.domain import Content, Finding, Project
 from qrt_registry.ports import Bundles, Inspector
 
@@ -64,9 +65,9 @@ class Intake:
     async def _kept(self, project: Project) -> Content:
         environment = None
         if project.requirements:
-            lines = await self._bundles.wrap(json.dumps(project.requirements))
+            lines = await kept(json.dumps(project.requirements), self._bundles)
             environment = EnvironmentSpec(requirements=lines)
-        signature = None if project.signature is None else await self._bundles.wrap(project.signature)
+        signature = None if project.signature is None else await kept(project.signature, self._bundles)
         return Content(
             kind=project.kind,
             bundle=await self._bundles.put(project.canonical),

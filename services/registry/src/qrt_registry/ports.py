@@ -1,11 +1,12 @@
 """What the registry's use cases need from outside."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from qrt_contracts.values import Artifact, Payload, Program, ProgramKind, Version
+from qrt_contracts.values import Artifact, BuildState, Payload, Program, ProgramKind, Version
 from qrt_registry.domain import Finding, Project
+from qrt_registry.orders import OpenBuild
 
 Clock = Callable[[], datetime]
 
@@ -31,6 +32,9 @@ class ProgramStore(Protocol):
     async def add_version(self, program: Program, version: Version) -> bool:
         """Store a version as the newest, if the newest still is that of `program`."""
 
+    async def replace_version(self, program_id: str, version: Version, *, believed: BuildState) -> bool:
+        """Store a version in place of the one of its number, if its build is in the state `believed`."""
+
     async def change(self, program: Program, fields: dict[str, Any], *, now: datetime) -> bool:
         """Set fields of a program; False if it is gone. Raises: NameTaken."""
 
@@ -44,6 +48,43 @@ class ProgramStore(Protocol):
         """Return how many programs an owner has."""
 
 
+class BuildStore(Protocol):
+    """Where builds are kept that have not ended, and the logs of all."""
+
+    async def open(self, build: OpenBuild) -> None:
+        """Keep an open build; one of the same version stays as it is."""
+
+    async def forget_log(self, key: str) -> None:
+        """Forget a log."""
+
+    async def get(self, program_id: str, version: int) -> OpenBuild | None:
+        """Return the open build of a version."""
+
+    async def all_open(self) -> list[OpenBuild]:
+        """Return all open builds."""
+
+    async def change(self, seen: OpenBuild, to: OpenBuild) -> bool:
+        """Store an open build as `to`, if it still is as `seen`."""
+
+    async def close(self, key: str) -> None:
+        """Forget an open build."""
+
+    async def forget(self, program_id: str) -> None:
+        """Forget all builds of a program and their logs."""
+
+    async def add_lines(self, key: str, *, program_id: str, first: int, lines: Sequence[str]) -> None:
+        """Append lines to a log, those that it does not have; it is bounded and says where it ends."""
+
+    async def lines(self, key: str, *, after: int) -> list[str]:
+        """Return the lines of a log from `after` + 1 on."""
+
+    async def keep_lock(self, needs: str, lock: Payload, *, at: datetime, worth: timedelta) -> None:
+        """Keep the lock of a set of requirements; forget those older than `worth`."""
+
+    async def lock(self, needs: str, *, since: datetime) -> Payload | None:
+        """Return the lock of a set of requirements, if it was kept after `since`."""
+
+
 class Bundles(Protocol):
     """Where uploads are kept, and what is made of them."""
 
@@ -52,9 +93,6 @@ class Bundles(Protocol):
 
     async def put(self, data: bytes) -> Artifact:
         """Store a bundle, once for all that are equal."""
-
-    async def wrap(self, text: str) -> Payload:
-        """Return a payload that holds `text`, storing it apart if it is large."""
 
 
 class Inspector(Protocol):

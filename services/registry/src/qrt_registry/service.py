@@ -2,6 +2,7 @@
 
 from qrt_contracts.commands import (
     AddVersion,
+    BuildLogPage,
     CreateProgram,
     DeleteProgram,
     Done,
@@ -10,15 +11,17 @@ from qrt_contracts.commands import (
     ListVersions,
     ProgramFound,
     ProgramPage,
+    ReadBuildLog,
     ResolveRun,
     RunResolved,
     UpdateProgram,
     VersionPage,
 )
 from qrt_contracts.faults import Conflict, InvalidRequest, NotFound, Unavailable
-from qrt_contracts.values import Program, ProgramKind, Version
+from qrt_contracts.values import BuildState, Program, ProgramKind, Version
 from qrt_registry import domain
-from qrt_registry.domain import MAX_VERSIONS
+from qrt_registry.builds import Builds
+from qrt_registry.domain import MAX_VERSIONS, Content
 from qrt_registry.intake import Intake
 from qrt_registry.ports import Bundles, Clock, ProgramStore
 
@@ -35,12 +38,14 @@ class Registry:
         programs: ProgramStore,
         bundles: Bundles,
         intake: Intake,
+        builds: Builds,
         clock: Clock,
         max_source_bytes: int,
     ) -> None:
         self._programs = programs
         self._bundles = bundles
         self._intake = intake
+        self._builds = builds
         self._clock = clock
         self._max_source_bytes = max_source_bytes
 
@@ -55,7 +60,9 @@ class Registry:
         if name is None:
             raise domain.name_missing()
         program = domain.created(command, name, content, now=self._clock())
+        await self._builds.open(program.id, program.latest, kind=program.kind)
         if await self._programs.insert(program):
+            self._builds.look()
             return ProgramFound(program=program)
         if found := await self._repeated(command):
             return found
@@ -69,12 +76,24 @@ class Registry:
             program = await self._own(command.caller, command.program_id)
             version = domain.next_version(program, content, now=self._clock())
             if version is None:
-                return ProgramFound(program=program)
+                return await self._rebuilt(program, content)
+            await self._builds.open(program.id, version, kind=program.kind)
             if await self._programs.add_version(program, version):
+                self._builds.look()
                 return ProgramFound(
                     program=program.model_copy(update={"latest": version, "updated_at": version.created_at})
                 )
         raise Unavailable(f"program {command.program_id} changes too fast just now; try again")
+
+    async def _rebuilt(self, program: Program, content: Content) -> ProgramFound:
+        """Build the newest version again if it failed: what was missing may be there by now."""
+        version = domain.rebuilt(program, content)
+        if version is None:
+            return ProgramFound(program=program)
+        await self._builds.open_again(program.id, version, kind=program.kind)
+        await self._programs.replace_version(program.id, version, believed=BuildState.FAILED)
+        self._builds.look()
+        return ProgramFound(program=program.model_copy(update={"latest": version}))
 
     async def update(self, command: UpdateProgram) -> ProgramFound:
         """Change what describes a program."""
@@ -89,6 +108,7 @@ class Registry:
         program = await self._own(command.caller, command.program_id)
         if not await self._programs.delete(program):
             raise _unknown(command.program_id)
+        await self._builds.forget(program.id)
         return Done()
 
     async def get(self, command: GetProgram) -> ProgramFound:
@@ -121,6 +141,16 @@ class Registry:
             total=program.latest.number,
         )
 
+    async def read_build_log(self, command: ReadBuildLog) -> BuildLogPage:
+        """Read the log of a version's build; it is its owner's alone."""
+        program = await self._own(command.caller, command.program_id)
+        number = command.version or program.latest.number
+        if number > program.latest.number:
+            raise _no_version(program, number)
+        return await self._builds.read(
+            program.id, number, after=command.after, wait_seconds=command.wait_seconds
+        )
+
     async def resolve(self, command: ResolveRun) -> RunResolved:
         """Find what running a program now means."""
         program = await self._visible(command.caller, command.program_id, command.name)
@@ -128,11 +158,7 @@ class Registry:
             return _resolved(program, program.latest)
         version = await self._programs.version(program.id, command.version)
         if version is None:
-            raise NotFound(
-                f"program {program.name!r} has no version {command.version}; "
-                f"its newest is {program.latest.number}",
-                field="version",
-            )
+            raise _no_version(program, command.version)
         return _resolved(program, version)
 
     async def _repeated(self, command: CreateProgram) -> ProgramFound | None:
@@ -161,6 +187,13 @@ class Registry:
 
 def _resolved(program: Program, version: Version) -> RunResolved:
     return RunResolved(run=domain.run_spec(program, version), signature=version.signature)
+
+
+def _no_version(program: Program, number: int | None) -> NotFound:
+    return NotFound(
+        f"program {program.name!r} has no version {number}; its newest is {program.latest.number}",
+        field="version",
+    )
 
 
 def _unknown(program_id: str) -> NotFound:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
-from qrt_contracts.values import Program, Version
+from qrt_contracts.values import BuildState, Program, Version
 from qrt_registry.domain import name_taken
 
 _WITHOUT_VERSIONS = {"versions": 0}
@@ -73,6 +73,21 @@ class MongoPrograms:
             {"$set": {"latest": raw, f"versions.{version.number}": raw, "updated_at": raw["created_at"]}},
         )
         return bool(result.matched_count)
+
+    async def replace_version(self, program_id: str, version: Version, *, believed: BuildState) -> bool:
+        """Store a version in place of the one of its number, if its build is in the state `believed`."""
+        raw, field = version.model_dump(mode="json"), f"versions.{version.number}"
+        guard = {"_id": program_id, f"{field}.build.state": believed.value}
+        newest = await self._programs.update_one(
+            guard | {"latest.number": version.number}, {"$set": {"latest": raw, field: raw}}
+        )
+        if newest.matched_count:
+            return True
+        # There is a newer one, and there always will be: numbers only grow.
+        older = await self._programs.update_one(
+            guard | {"latest.number": {"$gt": version.number}}, {"$set": {field: raw}}
+        )
+        return bool(older.matched_count)
 
     async def change(self, program: Program, fields: dict[str, Any], *, now: datetime) -> bool:
         """Set fields of a program; False if it is gone. Raises: NameTaken."""
