@@ -37,6 +37,7 @@ class UnreliableWorld:
         self.stored = 0
         self.delayed: list[Any] = []
         self.failures = 0
+        self.asked = 0
         self._handlers: Handlers = {}
         self._restored: Callable[[], None] | None = None
         self.bound: set[str] = set()
@@ -58,6 +59,7 @@ class UnreliableWorld:
         self._handlers = {}
 
     async def request(self, command: Any, *, deadline: timedelta | None = None) -> Any:
+        self.asked += 1
         await asyncio.sleep(0)
         if self.failures and self.bound:
             self.failures -= 1
@@ -302,6 +304,26 @@ async def test_an_aligned_live_message_is_passed_on_as_one_shared_frame() -> Non
         assert await anext(one) is await anext(two)
         await one.aclose()
         await two.aclose()
+
+
+async def test_a_thousand_who_come_at_once_are_told_the_past_by_one_question_and_one_frame() -> None:
+    world = UnreliableWorld()
+    live, watch = await listening(world)
+    async with live.subscribed(), asyncio.timeout(30):
+        await world.become(JobState.RUNNING, "lost")
+        await world.emit(2, "lost")
+        world.store(2)
+        first = watch.follow("alice", JOB)
+        await anext(first)
+        listeners = [watch.follow("alice", JOB) for _ in range(1000)]
+        for _ in range(2):  # attempt, state
+            await asyncio.gather(*(anext(each) for each in listeners))
+        frames = [await anext(each) for each in listeners]
+        assert texts(frames[:1]) == ["1:1", "1:2"]
+        assert all(frame is frames[0] for frame in frames)
+        assert world.asked == 2
+        for each in (first, *listeners):
+            await each.aclose()
 
 
 async def listening(world: UnreliableWorld, sweep_seconds: float = 3600) -> tuple[Live, Watching]:

@@ -17,6 +17,18 @@ FRAME_BYTES = 128 << 10
 """Outputs of a history page are cut into frames of about this much data."""
 
 
+def pieces(outputs: Sequence[Output]) -> Iterator[tuple[Output, ...]]:
+    """Yield `outputs` cut into what one frame holds."""
+    begin, size = 0, 0
+    for index, each in enumerate(outputs):
+        if index > begin and size + len(each.data) > FRAME_BYTES:
+            yield tuple(outputs[begin:index])
+            begin, size = index, 0
+        size += len(each.data)
+    if outputs:
+        yield tuple(outputs[begin:])
+
+
 def rank_of(status: JobState, attempt: int) -> tuple[int, int]:
     """Return what grows with every change of a job's state, so that late news can be told from new."""
     # QUEUED with an attempt number is what follows the loss of that attempt.
@@ -110,8 +122,11 @@ class Following:
         self.reach = max(self.reach, message.last_output)
         return frames
 
-    def page(self, page: OutputPage) -> list[Frame]:
-        """Return what a page of history adds, read from (`attempt`, `number`)."""
+    def page(self, page: OutputPage, shared: Sequence[OutputsFrame]) -> list[Frame]:
+        """Return what a page of history adds, read from (`attempt`, `number`).
+
+        `shared` is all outputs of the page as frames.
+        """
         self._must_read = False
         if page.attempt < self.attempt and self._placed:
             return []  # told by a replica of the database that is behind
@@ -123,7 +138,11 @@ class Following:
         if page.status not in TERMINAL:
             frames += self._state(page.status, page.attempt)
         before = self.number
-        frames += self._frames(page.outputs)
+        if _is_whole(page.outputs, after=before):
+            frames += shared
+            self.number = page.outputs[-1].number
+        else:
+            frames += self._frames(page.outputs)
         self._more = self.number > before and not page.complete
         self.complete = page.complete and self.number >= page.last
         return frames
@@ -143,19 +162,16 @@ class Following:
 
     def _frames(self, outputs: Sequence[Output]) -> list[Frame]:
         """Return the outputs among `outputs` that come next, in frames of bounded size."""
-        fresh = list(self._next(outputs))
-        frames: list[Frame] = []
-        while fresh:
-            size, count = 0, 0
-            while count < len(fresh) and (count == 0 or size + len(fresh[count].data) <= FRAME_BYTES):
-                size += len(fresh[count].data)
-                count += 1
-            chunk, fresh = tuple(fresh[:count]), fresh[count:]
-            frames.append(OutputsFrame(job_id=self.job_id, attempt=self.attempt, outputs=chunk))
-        return frames
+        fresh = pieces(list(self._next(outputs)))
+        return [OutputsFrame(job_id=self.job_id, attempt=self.attempt, outputs=each) for each in fresh]
 
     def _next(self, outputs: Sequence[Output]) -> Iterator[Output]:
         for each in outputs:
             if each.number == self.number + 1:
                 self.number = each.number
                 yield each
+
+
+def _is_whole(outputs: Sequence[Output], *, after: int) -> bool:
+    """Tell whether `outputs` are exactly what comes after a number, with nothing missing among them."""
+    return bool(outputs) and outputs[0].number == after + 1 and outputs[-1].number == after + len(outputs)

@@ -31,8 +31,7 @@ from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.reading import id_of
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.handlers.stream import TRY_AGAIN, refuse
-from qrt_gateway.handlers.writing import writer
-from qrt_gateway.service.frames import text_of
+from qrt_gateway.handlers.writing import send, writer
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +171,7 @@ class _Session:
             raise _Closing
 
     async def _send(self, frame: Frame) -> None:
-        await self._websocket.send_text(text_of(frame))
+        await send(self._websocket, frame, self._write)
 
 
 def _fault(error: Exception) -> RuntimeFault | None:

@@ -15,8 +15,7 @@ from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import answer, away
 from qrt_gateway.handlers.reading import id_of, query_items
 from qrt_gateway.handlers.resource import Parts
-from qrt_gateway.handlers.writing import writer
-from qrt_gateway.service.frames import text_of
+from qrt_gateway.handlers.writing import send, writer
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +76,10 @@ async def _send_all(websocket: WebSocket, first: Frame, frames: AsyncGenerator[F
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_until_gone(websocket))
-            await websocket.send_text(text_of(first))
+            write = writer(websocket)
+            await send(websocket, first, write)
             async for frame in frames:
-                await websocket.send_text(text_of(frame))
+                await send(websocket, frame, write)
             await websocket.close(NORMAL)
             watch.cancel()
     except* (_Gone, WebSocketDisconnect):

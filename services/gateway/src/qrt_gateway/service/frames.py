@@ -1,4 +1,4 @@
-"""Frames as they are sent. A live frame goes to many listeners and is written out once for all of them."""
+"""Frames as they are sent. One that goes to many listeners is written out once for all of them."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -11,8 +11,8 @@ WRITE = "qrt.write"
 _FINAL_TEXT = 0x81
 
 
-class LiveFrame(OutputsFrame):
-    """Outputs as they came live, shared by all listeners of the job."""
+class SharedFrame(OutputsFrame):
+    """Outputs as they came live or were read, shared by all listeners of the job who get just these."""
 
     @cached_property
     def text(self) -> str:
@@ -25,13 +25,13 @@ class LiveFrame(OutputsFrame):
         return websocket_message(self.text.encode())
 
 
-Write = Callable[[LiveFrame], bool]
-"""Sends a live frame at once, if that needs no waiting; False if it was not sent."""
+Write = Callable[[SharedFrame], bool]
+"""Sends a shared frame at once, if that needs no waiting; False if it was not sent."""
 
 
 def text_of(frame: Frame) -> str:
     """Return a frame's JSON."""
-    return frame.text if isinstance(frame, LiveFrame) else frame.model_dump_json()
+    return frame.text if isinstance(frame, SharedFrame) else frame.model_dump_json()
 
 
 def websocket_message(payload: bytes) -> bytes:

@@ -12,7 +12,7 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.ids import new_id
 from qrt_contracts.message import Exchange
 from qrt_gateway import metrics
-from qrt_gateway.service.frames import LiveFrame
+from qrt_gateway.service.frames import SharedFrame
 from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,8 @@ class Live:
             raise Unavailable("live news cannot be had just now; try again") from error
 
     async def _bind(self, key: str, topic: _Topic) -> None:
+        if topic.bound:  # and stays so: it has a listener
+            return
         async with topic.lock:
             if not topic.bound:
                 assert self._subscribed is not None  # noqa: S101 - compose subscribes before it serves
@@ -158,7 +160,7 @@ class Live:
                     mailbox.put(message)
 
     async def _on_output(self, message: JobOutput) -> None:
-        frame = LiveFrame.model_construct(
+        frame = SharedFrame.model_construct(
             type="outputs", job_id=message.job_id, attempt=message.attempt, outputs=message.outputs
         )
         size = sum(len(each.data) for each in message.outputs)

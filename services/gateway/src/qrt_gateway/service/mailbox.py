@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qrt_contracts.events import JobChanged, JobOutput
 from qrt_gateway import metrics
-from qrt_gateway.service.frames import LiveFrame
+from qrt_gateway.service.frames import SharedFrame
 
 MAX_MESSAGES = 512
 MAX_CHARACTERS = 2 << 20
@@ -19,7 +19,7 @@ class LiveOutputs:
     """A live message and the frame it makes, one object for all listeners of its job."""
 
     message: JobOutput
-    frame: LiveFrame
+    frame: SharedFrame
     size: int
     """Characters of data."""
 

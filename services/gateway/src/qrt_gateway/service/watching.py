@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Bus
@@ -14,9 +15,10 @@ from qrt_contracts.faults import RuntimeFault, Unavailable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_gateway import metrics
-from qrt_gateway.domain.following import Following
+from qrt_gateway.domain.following import Following, pieces
 from qrt_gateway.domain.told import Told
-from qrt_gateway.service.frames import Write
+from qrt_gateway.service.asking import Asking
+from qrt_gateway.service.frames import SharedFrame, Write
 from qrt_gateway.service.live import ALL_STATES, Live, output_topic, state_topic
 from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
 
@@ -28,8 +30,18 @@ PAGE = 500
 """Outputs asked for at once; what a page may weigh is bounded by who answers."""
 READS = 32
 """Pages of history asked for at once, over all listeners: slow ones must not flood the bus with old news."""
+LOOKS = 512
+"""Jobs asked for at once, over all who want to know; many, lest they queue up while nobody answers."""
 NEWEST = 500
 """Jobs whose states are told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A page of history, and its outputs as frames: one object for all listeners who are at its place."""
+
+    page: OutputPage
+    frames: tuple[SharedFrame, ...]
 
 
 class Watching:
@@ -39,7 +51,8 @@ class Watching:
         self._bus = bus
         self._live = live
         self._sweep_seconds = sweep_seconds
-        self._reads = asyncio.Semaphore(READS)
+        self._pages = Asking[_Stored](at_once=READS)
+        self._looks = Asking[Job](at_once=LOOKS)
 
     @property
     def closed(self) -> bool:
@@ -48,7 +61,11 @@ class Watching:
 
     async def job(self, caller: str, job_id: str) -> Job:
         """Return one of the caller's jobs. Raises: NotFound."""
-        return (await self._bus.request(GetJob(caller=caller, job_id=job_id))).job
+
+        async def look() -> Job:
+            return (await self._bus.request(GetJob(caller=caller, job_id=job_id))).job
+
+        return await self._looks.ask((caller, job_id), look)
 
     async def ended_job(self, caller: str, job_id: str, *, wait_seconds: float) -> Job:
         """Return a job as soon as it has ended, or as it is when the wait is over.
@@ -98,7 +115,8 @@ class Watching:
             if attempt is None:
                 attempt = (await self.job(caller, job_id)).attempt if after else 0
             following = Following(job_id, attempt=attempt, after=after)
-            for frame in following.page(await self._read(caller, following)):
+            stored = await self._read(caller, following)
+            for frame in following.page(stored.page, stored.frames):
                 yield frame
             async with aclosing(self._on(caller, following, mailbox, write)) as frames:
                 async for frame in frames:
@@ -178,7 +196,8 @@ class Watching:
         try:
             if following.complete:
                 return following.changed(_news_of(await self.job(caller, following.job_id)))
-            return following.page(await self._read(caller, following))
+            stored = await self._read(caller, following)
+            return following.page(stored.page, stored.frames)
         except RuntimeFault as fault:
             if not fault.retryable:
                 raise
@@ -186,19 +205,29 @@ class Watching:
             following.missed()
             return []
 
-    async def _read(self, caller: str, following: Following) -> OutputPage:
-        metrics.HISTORY_READS.inc()
-        async with self._reads:
-            return await self._bus.request(
-                ReadOutputs(
-                    caller=caller,
-                    job_id=following.job_id,
-                    attempt=following.attempt,
-                    after=following.number,
-                    reach=following.reach,
-                    limit=PAGE,
-                )
-            )
+    async def _read(self, caller: str, following: Following) -> _Stored:
+        command = ReadOutputs(
+            caller=caller,
+            job_id=following.job_id,
+            attempt=following.attempt,
+            after=following.number,
+            reach=following.reach,
+            limit=PAGE,
+        )
+
+        async def read() -> _Stored:
+            metrics.HISTORY_READS.inc()
+            return _stored(following.job_id, await self._bus.request(command))
+
+        return await self._pages.ask(command, read)
+
+
+def _stored(job_id: str, page: OutputPage) -> _Stored:
+    frames = (
+        SharedFrame.model_construct(type="outputs", job_id=job_id, attempt=page.attempt, outputs=piece)
+        for piece in pieces(page.outputs)
+    )
+    return _Stored(page, tuple(frames))
 
 
 def _frames(following: Following, news: News) -> list[Frame]:
