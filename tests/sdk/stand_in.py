@@ -21,12 +21,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from qrt_contracts import api
+from qrt_contracts import api, api_programs
 from qrt_contracts.endings import Ending, ended
 from qrt_contracts.faults import Conflict, NameTaken, NotAuthenticated, NotFound, RuntimeFault
 from qrt_contracts.ids import new_id
 from qrt_contracts.states import TERMINAL, JobState
-from qrt_contracts.values import Artifact, Encoding, LimitOverrides, Limits, Output, OutputKind, Version
+from qrt_contracts.values import Artifact, Encoding, LimitOverrides, Limits, Output, OutputKind, ProgramKind
 
 TOKEN = "testapitoken"
 STATUS = {"NotAuthenticated": 401, "NotFound": 404, "Conflict": 409, "NameTaken": 409}
@@ -97,7 +97,7 @@ class StandInJob:
 class StandInProgram:
     """A program and its newest source."""
 
-    def __init__(self, view: api.ProgramView, source: str) -> None:
+    def __init__(self, view: api_programs.ProgramView, source: str) -> None:
         self.view = view
         self.source = source
 
@@ -155,20 +155,21 @@ class StandIn:
         return found
 
     async def create_program(self, request: Request) -> Response:
-        asked = api.CreateProgramRequest.model_validate_json(await request.body())
+        asked = api_programs.CreateProgramRequest.model_validate_json(await request.body())
         if any(p.view.name == asked.name for p in self.programs.values()):
             raise NameTaken(f"there is a program named {asked.name}")
         now = datetime.now(UTC)
-        fields = asked.model_dump(exclude={"source"})
-        view = api.ProgramView(
+        source = asked.source or ""
+        fields = asked.model_dump(exclude={"source", "image"}) | {"kind": asked.kind or ProgramKind.QUAFU}
+        view = api_programs.ProgramView(
             id=new_id(),
             owner="tester",
-            latest=_version(asked.source, 1),
+            latest=_version(source, 1),
             created_at=now,
             updated_at=now,
             **{**fields, "limits": LimitOverrides.model_validate(fields["limits"])},
         )
-        self.programs[view.id] = StandInProgram(view, asked.source)
+        self.programs[view.id] = StandInProgram(view, source)
         return _json(view, 201)
 
     async def list_programs(self, request: Request) -> Response:
@@ -178,14 +179,14 @@ class StandIn:
         views = [view for view in views if name in (None, view.name)]
         page = views[skip : skip + limit]
         more = str(skip + limit) if skip + limit < len(views) else None
-        return _json(api.ProgramList(programs=tuple(page), next_cursor=more, total=len(views)))
+        return _json(api_programs.ProgramList(programs=tuple(page), next_cursor=more, total=len(views)))
 
     async def get_program(self, request: Request) -> Response:
         return _json(self._program(request).view)
 
     async def update_program(self, request: Request) -> Response:
         program = self._program(request)
-        asked = api.UpdateProgramRequest.model_validate_json(await request.body())
+        asked = api_programs.UpdateProgramRequest.model_validate_json(await request.body())
         program.view = program.view.model_copy(update=asked.model_dump(exclude_unset=True))
         return _json(program.view)
 
@@ -195,7 +196,7 @@ class StandIn:
 
     async def add_version(self, request: Request) -> Response:
         program = self._program(request)
-        program.source = api.AddVersionRequest.model_validate_json(await request.body()).source
+        program.source = api_programs.AddVersionRequest.model_validate_json(await request.body()).source or ""
         newest = _version(program.source, program.view.latest.number + 1)
         program.view = program.view.model_copy(update={"latest": newest})
         return _json(program.view, 201)
@@ -344,10 +345,12 @@ def _json(model: Any, status: int = 200) -> Response:
     return JSONResponse(model.model_dump(mode="json"), status)
 
 
-def _version(source: str, number: int) -> Version:
+def _version(source: str, number: int) -> api_programs.VersionView:
     sha256 = hashlib.sha256(source.encode()).hexdigest()
     bundle = Artifact(sha256=sha256, size=len(source.encode()))
-    return Version(number=number, bundle=bundle, created_at=datetime.now(UTC))
+    return api_programs.VersionView(
+        kind=ProgramKind.QUAFU, number=number, bundle=bundle, created_at=datetime.now(UTC)
+    )
 
 
 def _queued(program: StandInProgram, asked: api.SubmitRequest) -> api.JobView:

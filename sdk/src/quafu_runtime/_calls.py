@@ -8,18 +8,20 @@ from pydantic import BaseModel, ValidationError
 
 from qrt_contracts import codec
 from qrt_contracts.api import (
-    AddVersionRequest,
     CircuitList,
-    CreateProgramRequest,
     JobList,
     JobView,
-    ProgramList,
-    ProgramView,
     ResultView,
     SubmitRequest,
-    UpdateProgramRequest,
 )
 from qrt_contracts.api_fleet import BackendList, BackendView, CredentialView
+from qrt_contracts.api_programs import (
+    AddVersionRequest,
+    CreateProgramRequest,
+    ProgramList,
+    ProgramView,
+    UpdateProgramRequest,
+)
 from qrt_contracts.faults import field_errors
 from qrt_contracts.states import JobState
 from quafu_runtime import errors

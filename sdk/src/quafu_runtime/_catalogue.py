@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from qrt_contracts.api import ProgramList, ProgramView
+from qrt_contracts.api_programs import ProgramList, ProgramView
 from quafu_runtime._program import RuntimeProgram, program_fields, read_source
 from quafu_runtime.errors import InvalidRequest, ProgramNotFound
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from qrt_contracts.api import ProgramView
+from qrt_contracts.api_programs import ProgramView
 from qrt_contracts.values import Visibility
 from quafu_runtime.errors import InvalidRequest
 

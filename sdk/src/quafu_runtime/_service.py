@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import httpx
 
-from qrt_contracts.api import ProgramList, ProgramView
 from qrt_contracts.api_fleet import BackendView
+from qrt_contracts.api_programs import ProgramList, ProgramView
 from quafu_runtime import _calls
 from quafu_runtime._account import Account
 from quafu_runtime._catalogue import (

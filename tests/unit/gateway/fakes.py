@@ -1,7 +1,7 @@
 """What stands behind the gateway, in memory: accounts, blobs, and the two services that answer commands."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +9,13 @@ from typing import Any
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_contracts import commands as c
 from qrt_contracts.events import JobChanged, JobOutput
-from qrt_contracts.faults import Conflict, NameTaken, NotFound
+from qrt_contracts.faults import Conflict, NameTaken, NotFound, ProgramInvalid, TooLarge
 from qrt_contracts.jobs import Job, QueuePlace
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import (
     Artifact,
+    Build,
+    BuildState,
     Limits,
     Output,
     OutputKind,
@@ -129,7 +131,14 @@ class MemoryArtifacts:
         self.blobs: dict[str, bytes] = {}
         self._inline = inline
 
-    async def put(self, data: bytes) -> Artifact:
+    async def put(self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None) -> Artifact:
+        if not isinstance(data, bytes):
+            pieces = []
+            async for piece in data:
+                pieces.append(piece)
+                if limit is not None and sum(map(len, pieces)) > limit:
+                    raise TooLarge(f"more than the {limit} bytes allowed")
+            data = b"".join(pieces)
         digest = hashlib.sha256(data).hexdigest()
         self.blobs[digest] = data
         return Artifact(sha256=digest, size=len(data))
@@ -152,6 +161,13 @@ class FakeRegistry:
 
     def __init__(self) -> None:
         self.programs: dict[str, Program] = {}
+        self.versions: dict[str, list[Version]] = {}
+        self.build = Build()
+        """Of every new version."""
+        self.build_log: list[str] = []
+        """Of every version."""
+        self.build_reads: list[c.ReadBuildLog] = []
+        self.refusal: ProgramInvalid | None = None
         self.signature: Payload | None = None
         """What every program takes."""
 
@@ -163,17 +179,26 @@ class FakeRegistry:
             c.DeleteProgram: self.delete,
             c.GetProgram: self.get,
             c.ListPrograms: self.list,
+            c.ListVersions: self.list_versions,
+            c.ReadBuildLog: self.read_build_log,
             c.ResolveRun: self.resolve,
         }
 
     async def create(self, command: c.CreateProgram) -> c.ProgramFound:
+        if self.refusal is not None:
+            raise self.refusal
         if self._named(command.caller, command.name):
             raise NameTaken(f"you have a program named {command.name!r} already", field="name")
-        fields = command.model_dump(exclude={"caller", "program_id", "bundle"})
+        fields = command.model_dump(exclude={"caller", "program_id", "bundle", "image"})
+        fields |= {"name": command.name or "unnamed", "kind": command.kind or ProgramKind.TEMPLATE}
+        latest = Version(
+            number=1, bundle=command.bundle, created_at=NOW, image=command.image, build=self.build
+        )
+        self.versions[command.program_id] = [latest]
         self.programs[command.program_id] = program = Program(
             id=command.program_id,
             owner=command.caller,
-            latest=Version(number=1, bundle=command.bundle, created_at=NOW),
+            latest=latest,
             created_at=NOW,
             updated_at=NOW,
             **fields,
@@ -182,7 +207,11 @@ class FakeRegistry:
 
     async def add_version(self, command: c.AddVersion) -> c.ProgramFound:
         old = self._visible(command.caller, command.program_id)
-        latest = Version(number=old.latest.number + 1, bundle=command.bundle, created_at=NOW)
+        number = old.latest.number + 1
+        latest = Version(
+            number=number, bundle=command.bundle, created_at=NOW, image=command.image, build=self.build
+        )
+        self.versions[old.id].append(latest)
         return self._changed(old, latest=latest)
 
     async def update(self, command: c.UpdateProgram) -> c.ProgramFound:
@@ -202,6 +231,31 @@ class FakeRegistry:
         page = tuple(mine[: command.limit])
         more = len(mine) > command.limit
         return c.ProgramPage(programs=page, next_cursor=page[-1].id if more else None, total=len(mine))
+
+    async def list_versions(self, command: c.ListVersions) -> c.VersionPage:
+        program = self._visible(command.caller, command.program_id)
+        below = int(command.cursor or 1 << 30)
+        found = [each for each in self.versions[program.id][::-1] if each.number < below]
+        page = found[: command.limit]
+        shared = {name for name in c.VersionSummary.model_fields if name != "kind"}
+        return c.VersionPage(
+            versions=tuple(
+                c.VersionSummary(kind=program.kind, **{name: getattr(each, name) for name in shared})
+                for each in page
+            ),
+            next_cursor=str(page[-1].number) if len(found) > len(page) else None,
+            total=len(self.versions[program.id]),
+        )
+
+    async def read_build_log(self, command: c.ReadBuildLog) -> c.BuildLogPage:
+        self.build_reads.append(command)
+        self._visible(command.caller, command.program_id)
+        lines = tuple(self.build_log[command.after : command.after + 2])
+        last = command.after + len(lines)
+        ended = self.build.state is not BuildState.BUILDING
+        return c.BuildLogPage(
+            lines=lines, last=last, complete=ended and last >= len(self.build_log), build=self.build
+        )
 
     async def resolve(self, command: c.ResolveRun) -> c.RunResolved:
         program = self._visible(command.caller, command.program_id, command.name)

@@ -113,6 +113,7 @@ async def world(
             posts=Posts(posts, clock=clock, monotonic=clock.monotonic),
             addresses=addresses,
             max_body_bytes=max_body_bytes,
+            max_archive_bytes=max_body_bytes,
             quafu_wait_seconds=quafu_wait_seconds,
             kipu_cancel_status=kipu_cancel_status,
         )

@@ -21,22 +21,12 @@ from qrt_contracts.states import JobState
 from qrt_contracts.values import (
     Circuit,
     Isolation,
-    LimitOverrides,
     Limits,
     Output,
     OutputFile,
-    ProgramKind,
-    Quota,
     SkippedFile,
     Usage,
-    Version,
-    Visibility,
 )
-
-ProgramName = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
-]
-"""A program's name: anything printable without slashes, 1 to 128 characters."""
 
 MAX_WAIT_SECONDS = 55
 """The longest a result request may wait: under the minute after which proxies give up."""
@@ -48,73 +38,6 @@ class _Request(BaseModel):
 
 class _View(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-# --- programs ---------------------------------------------------------------------------------
-
-
-class CreateProgramRequest(_Request):
-    """`POST /v1/programs`. `source` is the text of one Python file with a `run` function."""
-
-    name: ProgramName
-    source: str = Field(min_length=1)
-    kind: ProgramKind = ProgramKind.QUAFU
-    visibility: Visibility = Visibility.PRIVATE
-    description: str | None = Field(default=None, max_length=10_000)
-    backend: str | None = Field(default=None, max_length=128)
-    group: str | None = Field(default=None, max_length=128)
-    cost: float | None = Field(default=None, ge=0)
-    limits: LimitOverrides = LimitOverrides()
-    max_attempts: int = Field(default=3, ge=1, le=20)
-    quota: Quota = Quota()
-
-
-class AddVersionRequest(_Request):
-    """`POST /v1/programs/{id}/versions`."""
-
-    source: str = Field(min_length=1)
-
-
-class UpdateProgramRequest(_Request):
-    """`PATCH /v1/programs/{id}`; what is absent stays as it is."""
-
-    name: ProgramName | None = None
-    visibility: Visibility | None = None
-    description: str | None = Field(default=None, max_length=10_000)
-    backend: str | None = Field(default=None, max_length=128)
-    group: str | None = Field(default=None, max_length=128)
-    cost: float | None = Field(default=None, ge=0)
-    limits: LimitOverrides | None = None
-    max_attempts: int | None = Field(default=None, ge=1, le=20)
-    quota: Quota | None = None
-
-
-class ProgramView(_View):
-    """A program. The source is at `/v1/programs/{id}/source`."""
-
-    id: str
-    name: str
-    owner: str
-    kind: ProgramKind
-    visibility: Visibility
-    description: str | None
-    backend: str | None
-    group: str | None
-    cost: float | None
-    limits: LimitOverrides
-    max_attempts: int
-    quota: Quota = Quota()
-    latest: Version
-    created_at: datetime
-    updated_at: datetime
-
-
-class ProgramList(_View):
-    """`GET /v1/programs`, newest first. `next_cursor` is null on the last page."""
-
-    programs: tuple[ProgramView, ...]
-    next_cursor: str | None
-    total: int
 
 
 # --- jobs -------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from qrt_gateway.handlers import (
     programs,
     results,
     stream,
+    versions,
 )
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
@@ -36,6 +37,7 @@ def build(parts: Parts) -> ASGIApp:
         routes=[
             Route("/healthz", _healthz, methods=["GET"]),
             *programs.routes(parts),
+            *versions.routes(parts),
             *jobs.routes(parts),
             *results.routes(parts),
             *files.routes(parts),

@@ -91,6 +91,7 @@ async def compose(
             posts=posts,
             addresses=_addresses(settings),
             max_body_bytes=settings.max_body_bytes,
+            max_archive_bytes=settings.max_archive_bytes,
             quafu_wait_seconds=settings.quafu_wait_seconds,
             kipu_cancel_status=int(settings.kipu_cancel_status),
         )

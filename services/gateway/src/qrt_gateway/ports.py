@@ -1,6 +1,6 @@
 """What the gateway's use cases need from outside."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -87,8 +87,8 @@ class PostStore(Protocol):
 class Artifacts(Protocol):
     """Where blobs are kept, addressed by the sha256 of their content."""
 
-    async def put(self, data: bytes) -> Artifact:
-        """Store a blob."""
+    async def put(self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None) -> Artifact:
+        """Store a blob. Raises: TooLarge, for one of more than `limit` bytes."""
 
     def read(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from `start` up to, not including, `end`. Raises: NotFound."""

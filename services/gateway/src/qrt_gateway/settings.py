@@ -25,7 +25,9 @@ class GatewaySettings(ServiceSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """0 takes any free port."""
     max_body_bytes: int = Field(default=16 << 20, ge=1024)
-    """The largest request body."""
+    """The largest request body, uploads of projects aside."""
+    max_archive_bytes: int = Field(default=64 << 20, ge=1024)
+    """The largest archive of a project; the registry has a limit of its own."""
     requests_per_second: float = Field(default=1000.0, gt=0)
     """How often one token may ask, at this replica and in the long run; beyond it the answer is 429."""
     requests_burst: int = Field(default=5000, ge=1)

@@ -1,21 +1,18 @@
 """`/v1/programs`: upload, look, change, delete."""
 
-from datetime import timedelta
-
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from qrt_contracts.api import (
-    AddVersionRequest,
+from qrt_contracts.api_programs import (
     CreateProgramRequest,
+    ProgramForm,
     ProgramList,
     ProgramView,
     UpdateProgramRequest,
 )
 from qrt_contracts.commands import (
-    AddVersion,
     CreateProgram,
     DeleteProgram,
     GetProgram,
@@ -24,14 +21,13 @@ from qrt_contracts.commands import (
 )
 from qrt_contracts.faults import NotFound
 from qrt_contracts.ids import HexId, new_id
-from qrt_contracts.values import Program
+from qrt_contracts.values import ProgramKind
 from qrt_gateway.domain.accounts import Caller
-from qrt_gateway.handlers.reading import body_as, id_of, query_as
+from qrt_gateway.handlers.reading import body_as, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
 from qrt_gateway.handlers.streaming import begun
-
-UPLOAD_DEADLINE = timedelta(seconds=30)
-"""The registry starts a process for each source it judges."""
+from qrt_gateway.handlers.uploads import ARCHIVE, is_form, upload_as
+from qrt_gateway.handlers.versions import bundle_of, id_in, judged
 
 
 class ListQuery(BaseModel):
@@ -50,28 +46,25 @@ def routes(parts: Parts) -> list[Route]:
         resource(parts, "/v1/programs", get=list_programs, post=create),
         resource(parts, "/v1/programs/{id}", get=show, patch=update, delete=delete),
         resource(parts, "/v1/programs/{id}/source", get=source),
-        resource(parts, "/v1/programs/{id}/versions", post=add_version),
     ]
 
 
 async def create(parts: Parts, request: Request, caller: Caller) -> Response:
     """Create a program with its first version."""
-    wanted = await body_as(request, CreateProgramRequest, limit=parts.max_body_bytes)
-    bundle = await parts.artifacts.put(wanted.source.encode())
-    rest = {name: getattr(wanted, name) for name in CreateProgramRequest.model_fields if name != "source"}
-    command = CreateProgram(caller=caller.name, program_id=new_id(), bundle=bundle, **rest)
-    found = await parts.bus.request(command, deadline=UPLOAD_DEADLINE)
-    return json(_view(found.program), status=201, location=f"/v1/programs/{found.program.id}")
-
-
-async def add_version(parts: Parts, request: Request, caller: Caller) -> Response:
-    """Give a program a new version."""
-    program_id = _id(request)
-    wanted = await body_as(request, AddVersionRequest, limit=parts.max_body_bytes)
-    bundle = await parts.artifacts.put(wanted.source.encode())
-    command = AddVersion(caller=caller.name, program_id=program_id, bundle=bundle)
-    found = await parts.bus.request(command, deadline=UPLOAD_DEADLINE)
-    return json(_view(found.program), status=201, location=f"/v1/programs/{found.program.id}")
+    if is_form(request):
+        upload = await upload_as(
+            request, ProgramForm, artifacts=parts.artifacts, limit=parts.max_archive_bytes
+        )
+        fields, bundle, field = dict(upload.fields), upload.archive, ARCHIVE
+    else:
+        wanted = await body_as(request, CreateProgramRequest, limit=parts.max_body_bytes)
+        fields, field = dict(wanted), "image" if wanted.source is None else "source"
+        source, kind = fields.pop("source"), wanted.kind
+        fields["kind"] = kind or (ProgramKind.CONTAINER if source is None else ProgramKind.QUAFU)
+        bundle = await parts.artifacts.put(bundle_of(source, fields["kind"]))
+    command = CreateProgram(caller=caller.name, program_id=new_id(), bundle=bundle, **fields)
+    found = await judged(parts, command, field=field)
+    return json(ProgramView.of(found), status=201, location=f"/v1/programs/{found.id}")
 
 
 async def list_programs(parts: Parts, request: Request, caller: Caller) -> Response:
@@ -80,38 +73,45 @@ async def list_programs(parts: Parts, request: Request, caller: Caller) -> Respo
     if query.name is not None:
         return json(await _named(parts, caller, query.name))
     page = await parts.bus.request(ListPrograms(caller=caller.name, limit=query.limit, cursor=query.cursor))
-    views = tuple(map(_view, page.programs))
+    views = tuple(map(ProgramView.of, page.programs))
     return json(ProgramList(programs=views, next_cursor=page.next_cursor, total=page.total))
 
 
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a program."""
-    found = await parts.bus.request(GetProgram(caller=caller.name, program_id=_id(request)))
-    return json(_view(found.program))
+    found = await parts.bus.request(GetProgram(caller=caller.name, program_id=id_in(request)))
+    return json(ProgramView.of(found.program))
 
 
 async def update(parts: Parts, request: Request, caller: Caller) -> Response:
     """Change what describes a program."""
-    program_id = _id(request)
+    program_id = id_in(request)
     wanted = await body_as(request, UpdateProgramRequest, limit=parts.max_body_bytes)
     fields = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     found = await parts.bus.request(UpdateProgram(caller=caller.name, program_id=program_id, **fields))
-    return json(_view(found.program))
+    return json(ProgramView.of(found.program))
 
 
 async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
     """Delete a program."""
-    await parts.bus.request(DeleteProgram(caller=caller.name, program_id=_id(request)))
+    await parts.bus.request(DeleteProgram(caller=caller.name, program_id=id_in(request)))
     return Response(status_code=204)
 
 
 async def source(parts: Parts, request: Request, caller: Caller) -> Response:
-    """Return the source of a program's newest version."""
-    found = await parts.bus.request(GetProgram(caller=caller.name, program_id=_id(request)))
-    bundle = found.program.latest.bundle
-    content = await begun(parts.artifacts.read(bundle.sha256))
-    headers = {"Content-Length": str(bundle.size)}
-    return StreamingResponse(content, headers=headers, media_type="text/x-python; charset=utf-8")
+    """Return what a program's newest version was made of: its source, or the zip of its project."""
+    found = await parts.bus.request(GetProgram(caller=caller.name, program_id=id_in(request)))
+    version = found.program.latest
+    if version.image is not None:
+        raise NotFound(f"version {version.number} is the image {version.image!r}: it has no source here")
+    headers = {"Content-Length": str(version.bundle.size), "X-Content-Type-Options": "nosniff"}
+    if found.program.kind is ProgramKind.QUAFU:
+        media_type = "text/x-python; charset=utf-8"
+    else:
+        media_type = "application/zip"
+        headers["Content-Disposition"] = f'attachment; filename="{found.program.id}.zip"'
+    content = await begun(parts.artifacts.read(version.bundle.sha256))
+    return StreamingResponse(content, headers=headers, media_type=media_type)
 
 
 async def _named(parts: Parts, caller: Caller, name: str) -> ProgramList:
@@ -119,12 +119,4 @@ async def _named(parts: Parts, caller: Caller, name: str) -> ProgramList:
         found = await parts.bus.request(GetProgram(caller=caller.name, name=name))
     except NotFound:
         return ProgramList(programs=(), next_cursor=None, total=0)
-    return ProgramList(programs=(_view(found.program),), next_cursor=None, total=1)
-
-
-def _id(request: Request) -> str:
-    return id_of(request.path_params["id"], what="program")
-
-
-def _view(program: Program) -> ProgramView:
-    return ProgramView(**{name: getattr(program, name) for name in ProgramView.model_fields})
+    return ProgramList(programs=(ProgramView.of(found.program),), next_cursor=None, total=1)

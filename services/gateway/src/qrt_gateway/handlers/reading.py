@@ -1,7 +1,7 @@
 """Requests as values: bodies and query strings, bounded and validated."""
 
 import asyncio
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -31,6 +31,11 @@ async def body_as(request: Request, model: type[M], *, limit: int) -> M:
     value = parsed(await bounded_body(request, limit))
     if not isinstance(value, dict):
         raise MalformedBody("the body must be a JSON object")
+    return model_of(value, model)
+
+
+def model_of(value: dict[str, Any], model: type[M]) -> M:
+    """Return named values as a `model`. Raises: InvalidRequest."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -48,10 +53,7 @@ def query_items(items: list[tuple[str, str]], model: type[M]) -> M:
     if len(values) < len(items):
         twice = next(name for name in values if sum(name == each for each, _ in items) > 1)
         raise InvalidRequest(f"{twice} is given more than once", field=twice)
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise _invalid(error) from None
+    return model_of(values, model)
 
 
 def id_of(text: str, *, what: str, field: str | None = None) -> str:

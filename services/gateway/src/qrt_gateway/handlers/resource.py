@@ -38,6 +38,7 @@ class Parts:
     posts: Posts
     addresses: Addresses
     max_body_bytes: int
+    max_archive_bytes: int
     quafu_wait_seconds: float = 3600.0
     """The longest a Quafu client's request for a result is held."""
     kipu_cancel_status: int = 200

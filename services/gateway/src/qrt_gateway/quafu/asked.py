@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from qrt_contracts.api import ProgramName
+from qrt_contracts.api_programs import ProgramName
 from qrt_contracts.faults import InvalidRequest, NotFound
 from qrt_contracts.ids import plain
 from qrt_contracts.values import Visibility

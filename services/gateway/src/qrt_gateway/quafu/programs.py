@@ -13,8 +13,8 @@ from qrt_contracts.commands import (
 from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import Artifact, Program, Visibility
-from qrt_gateway.handlers.programs import UPLOAD_DEADLINE
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.versions import UPLOAD_DEADLINE
 from qrt_gateway.quafu.asked import Page, ProgramFields, id_in, object_of, read_as
 from qrt_gateway.quafu.endpoint import Asking, Endpoint
 from qrt_gateway.quafu.shapes import program_entry, program_whole
