@@ -9,7 +9,7 @@ from typing import Any
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_contracts import commands as c
 from qrt_contracts.events import JobChanged, JobOutput
-from qrt_contracts.faults import Conflict, NameTaken, NotFound, ProgramInvalid, TooLarge
+from qrt_contracts.faults import Conflict, NameTaken, NotFound, ProgramInvalid, TooLarge, Unavailable
 from qrt_contracts.jobs import Job, QueuePlace
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import (
@@ -298,6 +298,8 @@ class FakeScheduler:
         self.looks: list[c.GetJob] = []
         self.place: QueuePlace | None = None
         self.page_size = 10_000
+        self.swallowed = 0
+        """How many more submissions are carried out and answered by a fault."""
         self._keys: dict[str, tuple[str, str | None]] = {}
 
     def handlers(self) -> dict[type[Any], Any]:
@@ -320,9 +322,11 @@ class FakeScheduler:
                 raise Conflict("this idempotency key was used with another request")
             if bound[0] != command.job_id:
                 return c.Submitted(job=self.jobs[bound[0]], repeated=True)
-        return c.Submitted(
-            job=self.add(command.job_id, owner=command.caller, run=command.run, tags=command.tags)
-        )
+        job = self.add(command.job_id, owner=command.caller, run=command.run, tags=command.tags)
+        if self.swallowed:
+            self.swallowed -= 1
+            raise Unavailable("the answer was lost")
+        return c.Submitted(job=job)
 
     def add(self, job_id: str, *, owner: str = "alice", run: RunSpec | None = None, **fields: Any) -> Job:
         run = run or RunSpec(

@@ -14,7 +14,7 @@ _REFUSALS = {
     401: "There is no token, or it is not valid.",
     404: "There is no such service, execution or file, or it is not the caller's to see.",
     408: "The body did not arrive in time.",
-    409: "The deployment takes no secrets.",
+    409: "A token that the account keeps for a cloud cannot be opened any more: keep it again, or delete it.",
     413: "The body is too large.",
     416: "The file has no such bytes.",
     422: "The input, a tag, a secret or a parameter is not of its form; `errors` points at each fault.",

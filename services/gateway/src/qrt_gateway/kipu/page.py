@@ -3,8 +3,11 @@
 import base64
 import hashlib
 import json
+import shlex
 from html import escape
 from typing import Any
+
+from qrt_gateway.kipu.samples import Samples, properties_of, required_of
 
 Json = dict[str, Any]
 
@@ -35,7 +38,7 @@ def page(document: Json) -> str:
     info, schemas = document["info"], document["components"]["schemas"]
     endpoint = document["servers"][0]["url"]
     title = escape(info["title"])
-    output = _schema("Output", schemas["Output"]) if "Output" in schemas else ""
+    samples = Samples(document)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -47,20 +50,73 @@ def page(document: Json) -> str:
 <p class="about">{escape(info["description"])}</p>
 <p>Endpoint: <code>{escape(endpoint)}</code> &middot;
 <a href="{escape(endpoint)}/openapi.json">openapi.json</a></p>
+<h2>Input</h2>
+{_members(schemas["Input"], samples)}
+{_schema("Schema", schemas["Input"])}
+<h2>Output</h2>
+{_output(schemas, samples)}
 <h2>Start an execution</h2>
-<pre>curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
-     -d '{{"data": {{}}, "params": {{}}}}' {escape(endpoint)}</pre>
+<pre>{escape(_curl(endpoint, samples.of_input()))}</pre>
+<p>The answer is <code>201</code> with the execution; <code>GET</code> the address in its header
+<code>Location</code> until the status is final, then <code>/result</code> below it. Published clients do
+all that: give them the endpoint above and <code>{escape(_token_url(document))}</code>.</p>
+<pre>{escape(_python(document, samples.of_input()))}</pre>
 <p>A token is an API token, or one that <code>{escape(_token_url(document))}</code> gives to an OAuth2
 client for its id and secret (grant type <code>client_credentials</code>).</p>
-<h2>Input and output</h2>
-{_schema("Input", schemas["Input"])}
-{output}
 <h2>Routes</h2>
 {"".join(_route(path, item) for path, item in document["paths"].items())}
 <h2>Shapes</h2>
 {"".join(_schema(name, each) for name, each in schemas.items() if name not in ("Input", "Output"))}
 </html>
 """
+
+
+def _curl(endpoint: str, value: Json) -> str:
+    text = shlex.quote(json.dumps(value, ensure_ascii=False))
+    return (
+        'curl -i -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n'
+        f"     -d {text} \\\n     {shlex.quote(endpoint)}"
+    )
+
+
+def _python(document: Json, value: Json) -> str:
+    endpoint = document["servers"][0]["url"]
+    return (
+        "from qhub.service.client import HubServiceClient\n\n"
+        f'client = HubServiceClient("{endpoint}", key_id, key_secret, "{_token_url(document)}")\n'
+        f"execution = client.run({value!r})\n"
+        "print(execution.result())"
+    )
+
+
+def _output(schemas: Json, samples: Samples) -> str:
+    if "Output" not in schemas:
+        return "<p>The program does not say what it returns.</p>"
+    output = schemas["Output"]
+    return _members(output, samples) + _schema("Schema", output)
+
+
+def _members(schema: Json, samples: Samples) -> str:
+    """Return a table of an object's properties."""
+    required = required_of(schema)
+    rows = "".join(
+        _member(name, each, samples, required=name in required)
+        for name, each in properties_of(schema).items()
+    )
+    return f"<table>{rows}</table>" if rows else "<p>Any JSON object.</p>"
+
+
+def _member(name: str, schema: Any, samples: Samples, *, required: bool) -> str:
+    found = samples.resolved(schema)
+    own = schema if isinstance(schema, dict) else {}
+    said = own.get("description") or found.get("description") or ""
+    need = "required" if required else "optional"
+    if "default" in own:
+        need = f"default {json.dumps(own['default'], ensure_ascii=False)[:100]}"
+    return (
+        f"<tr><th><code>{escape(name)}</code></th><td>{escape(samples.type_of(schema))}</td>"
+        f"<td>{escape(need)}</td><td>{escape(str(said))}</td></tr>\n"
+    )
 
 
 def _token_url(document: Json) -> str:
