@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from qrt_chassis.lifecycle import serve
 from qrt_chassis.logging import configure
@@ -35,6 +35,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--port", type=int, default=8000, help="port to serve on, 0 for any (%(default)s)")
     add("--mongo-url", help="a MongoDB server instead of the embedded one")
     add("--program-python", type=Path, default=_program_python(), help="interpreter for programs")
+    add("--index-url", help="package index for programs; one with credentials: QRT_EXECUTOR_INDEX_URL")
+    add("--wheels", type=Path, help="a folder of packages for programs, in place of any index")
+    add("--allow-packages", default="", help="the only packages of programs, with commas between")
     add("--slots", type=int, help="jobs at once (one for each core)")
     add("--quafu-url", help="address of the Quafu cloud, whose devices jobs may use then")
     add("--public-url", help="how clients reach this runtime, where that is not its address here")
@@ -56,6 +59,12 @@ def _program_python() -> Path:
     return Path(os.environ.get("QRT_PROGRAM_PYTHON", Path(sys.prefix) / "programs" / "bin" / "python"))
 
 
+def _index_url(option: str | None) -> SecretStr | None:
+    """Return the address of the index: whoever lists processes sees options, so it may stand elsewhere."""
+    given = option or os.environ.get("QRT_EXECUTOR_INDEX_URL")
+    return SecretStr(given) if given else None
+
+
 async def main(arguments: argparse.Namespace, data: Path) -> None:
     """Compose, serve, and run the demo if it is asked for; returns when asked to stop."""
     port = arguments.port
@@ -73,6 +82,9 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
         any_token=arguments.any_token,
         quafu_url=arguments.quafu_url,
         engine=arguments.engine,
+        index_url=_index_url(arguments.index_url),
+        wheels=arguments.wheels,
+        allow_packages=frozenset(filter(None, arguments.allow_packages.replace(" ", "").split(","))),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

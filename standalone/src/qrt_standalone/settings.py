@@ -32,6 +32,12 @@ class StandaloneSettings:
     """Address of the Quafu cloud; None leaves its devices out."""
     engine: str | None = None
     """The socket of a container engine; None leaves container programs out."""
+    index_url: SecretStr | None = None
+    """Where packages of programs come from; None is what uv finds configured."""
+    wheels: Path | None = None
+    """A folder of packages to use in place of any index."""
+    allow_packages: frozenset[str] = frozenset()
+    """The only packages that programs may have; empty is any."""
 
     @property
     def token_file(self) -> Path:

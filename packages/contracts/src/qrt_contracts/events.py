@@ -9,7 +9,7 @@
 | `JobChanged` | scheduler (outbox) | gateways with a listener for the job |
 | `JobOutput` | executor | history in the scheduler; gateways with a listener for the job |
 | `RunAttempt`, `CancelAttempt` | the dispatching scheduler | one executor |
-| `BuildVersion` | registry | one of the executors |
+| `BuildVersion` | registry | one of the executors that take its kind |
 | `BuildProgress`, `VersionBuilt` | executor | registry |
 """
 
@@ -214,7 +214,8 @@ class CancelAttempt(Work):
 def builds_queue(kind: ProgramKind) -> str:
     """Return the durable queue of builds for programs of a kind, and its routing key.
 
-    Each executor that runs such programs consumes it: any of them takes the next build.
+    Each executor that runs such programs consumes it: any of them takes the next build. It is there once
+    the first of them has been.
     """
     return f"work.builds.{kind.value}"
 
@@ -225,6 +226,8 @@ class BuildVersion(Message):
     Nothing waits for it: a job of a version that is not built builds what it needs itself. It may be
     repeated: who builds it already, or has built it, says so again by `VersionBuilt`. It is ordered again
     when nothing was heard of it for two minutes, and when it ended with a problem that is `retryable`.
+    It is acknowledged once its `VersionBuilt` is published: the build of an executor that dies or stops
+    is begun again by another one.
     """
 
     exchange: ClassVar[Exchange] = Exchange.WORK

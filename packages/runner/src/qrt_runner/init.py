@@ -13,15 +13,23 @@ import socket
 from collections.abc import Callable
 from typing import NoReturn
 
-from qrt_runner import ends, failures, frames, limits, namespaces, program, system
+from qrt_runner import ends, failures, frames, limits, namespaces, packages, program, system
 from qrt_runner.ends import Ends
 from qrt_runner.order import receive_order
 
 
-def run_init(own: Ends, *, jailed: bool, task_class: type | None, confine: Callable[[], None]) -> NoReturn:
+def run_init(
+    own: Ends,
+    *,
+    jailed: bool,
+    task_class: type | None,
+    confine: Callable[[], None],
+    own_packages: str | None = None,
+) -> NoReturn:
     """Start the program's process, wait for its end, report it, and leave nothing behind.
 
-    `confine` is called in the program's process, last before it waits for its order.
+    `confine` is called in the program's process, last before it waits for its order. `own_packages` is
+    the directory of the program's environment, if it has one of its own.
     """
     os.setsid()
     channel = socket.socket(fileno=ends.EVENTS)
@@ -32,7 +40,15 @@ def run_init(own: Ends, *, jailed: bool, task_class: type | None, confine: Calla
     user = os.fork()
     if user == 0:
         os.close(ends.STATUS)
-        _become_user(own, channel, parent=parent, jailed=jailed, task_class=task_class, confine=confine)
+        _become_user(
+            own,
+            channel,
+            parent=parent,
+            jailed=jailed,
+            task_class=task_class,
+            confine=confine,
+            own_packages=own_packages,
+        )
     channel.detach()
     own.close_all_but_status()
     _finish(user, jailed=jailed)
@@ -104,6 +120,7 @@ def _become_user(
     jailed: bool,
     task_class: type | None,
     confine: Callable[[], None],
+    own_packages: str | None,
 ) -> NoReturn:
     try:
         for fd in (ends.STDOUT, ends.STDERR, *own.cgroups):
@@ -117,6 +134,8 @@ def _become_user(
         program.rehearse(task_class)
         order = receive_order(channel)
         limits.apply(order.settings, mapped_bytes=mapped, own_user_namespace=jailed)
+        if own_packages is not None:
+            packages.enter(own_packages)
     except EOFError:  # retired without having been used
         os._exit(0)
     except BaseException:  # noqa: BLE001 - nothing of this process may go on as the init

@@ -1,10 +1,10 @@
 """The zygote of one program environment: imports once, then forks a parked attempt per request.
 
 Run by path with the environment's own Python, isolated (`-I`); its control socket is descriptor 3.
-Its arguments are the isolation level and, at `landlock`, the directories that programs may read. It
-never runs a program's code itself. One request is one SOCK_SEQPACKET message, `{"disk_bytes": n, "network":
-bool}` or `{"own": directory}`, with the attempt's descriptors; it answers on the attempt's own event socket,
-never here.
+Its arguments are the isolation level, then `--packages DIRECTORY` where programs have packages of their
+own, and at `landlock` the directories that they may read. It never runs a program's code itself. One
+request is one SOCK_SEQPACKET message, `{"disk_bytes": n, "network": bool}` or `{"own": directory}`, with
+the attempt's descriptors; it answers on the attempt's own event socket, never here.
 """
 
 import array
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from qrt_runner.ends import Ends
 
 CONTROL = 3
+_PACKAGES = "--packages"
+_BARE = "QRT_BARE_ZYGOTE"
 _MAX_DESCRIPTORS = 12
 
 
@@ -44,11 +46,11 @@ def _load_package() -> None:
 
 def main(arguments: list[str]) -> int:
     """Warm up, say so, and serve until the executor closes the control socket."""
-    level, readable = arguments[1], arguments[2:]
+    level, own_packages, readable = _told(arguments)
     control = socket.socket(fileno=CONTROL)
     control.set_inheritable(False)
     try:
-        zygote = _warm(control, level=level, readable=readable)
+        zygote = _warm(control, level=level, readable=readable, own_packages=own_packages)
     except Exception:  # noqa: BLE001 - the executor reports whatever it was
         control.send(json.dumps({"error": traceback.format_exc()[-8000:]}).encode())
         return 1
@@ -57,9 +59,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _warm(control: socket.socket, *, level: str, readable: list[str]) -> "Zygote":
+def _told(arguments: list[str]) -> tuple[str, str | None, list[str]]:
+    level, rest = arguments[1], arguments[2:]
+    if rest[:1] == [_PACKAGES]:
+        return level, rest[1], rest[2:]
+    return level, None, rest
+
+
+def _warm(control: socket.socket, *, level: str, readable: list[str], own_packages: str | None) -> "Zygote":
     # All of them loaded before the first fork.
-    from qrt_runner import ends, init, landlock, namespaces, program, system, warmup  # noqa: F401
+    from qrt_runner import ends, init, landlock, namespaces, packages, program, system, warmup  # noqa: F401
 
     if level == "landlock":
         landlock.check()
@@ -69,26 +78,44 @@ def _warm(control: socket.socket, *, level: str, readable: list[str]) -> "Zygote
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
         system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
     system.prctl(system.PR_SET_DUMPABLE, 0)
-    task_class = warmup.warm_up()
+    task_class = None
+    if own_packages is None:
+        task_class = warmup.warm_up()
+    elif _BARE not in os.environ and not packages.preload(own_packages):
+        _start_again_bare(control)
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     gc.collect()
     gc.disable()
     gc.freeze()  # a collection in a child would otherwise copy every page of the heap
     system.collapse_heap()
-    return Zygote(control, level=level, readable=readable, task_class=task_class)
+    return Zygote(control, level=level, readable=readable, task_class=task_class, own_packages=own_packages)
+
+
+def _start_again_bare(control: socket.socket) -> NoReturn:
+    """Become a zygote that imports no package: one of them has started threads, and forking is not safe."""
+    control.set_inheritable(True)
+    os.environ[_BARE] = "1"
+    os.execv(sys.orig_argv[0], sys.orig_argv)  # noqa: S606 - itself
 
 
 class Zygote:
     """Forks attempts, and without a pid namespace kills what lost its init."""
 
     def __init__(
-        self, control: socket.socket, *, level: str, readable: list[str], task_class: type | None
+        self,
+        control: socket.socket,
+        *,
+        level: str,
+        readable: list[str],
+        task_class: type | None,
+        own_packages: str | None = None,
     ) -> None:
         self._control = control
         self._level = level
         self._jailed = level == "jail"
         self._readable = readable
         self._task_class = task_class
+        self._own_packages = own_packages
         self._ids = os.getuid(), os.getgid()
         self._filter = b"" if level == "process" else _filter()
         self._inits: set[int] = set()
@@ -158,7 +185,11 @@ class Zygote:
         namespaces.furnish(disk_bytes=request["disk_bytes"], network=request["network"])
         program = self._filter
         init.run_init(
-            own, jailed=True, task_class=self._task_class, confine=lambda: system.load_filter(program)
+            own,
+            jailed=True,
+            task_class=self._task_class,
+            confine=lambda: system.load_filter(program),
+            own_packages=self._own_packages,
         )
 
     def _become_process(self, own: "Ends", request: dict[str, Any], zygote: int) -> NoReturn:
@@ -168,7 +199,13 @@ class Zygote:
         system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         system.die_with_parent(zygote, by=signal.SIGUSR1)
-        init.run_init(own, jailed=False, task_class=self._task_class, confine=lambda: self._confine(request))
+        init.run_init(
+            own,
+            jailed=False,
+            task_class=self._task_class,
+            confine=lambda: self._confine(request),
+            own_packages=self._own_packages,
+        )
 
     def _confine(self, request: dict[str, Any]) -> None:
         """Confine a program's process at the levels without namespaces; `process` has nothing."""

@@ -1,7 +1,8 @@
 """The executor on real adapters."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -24,12 +25,22 @@ from qrt_executor.adapters.containers.blueprint import Standing
 from qrt_executor.adapters.containers.builds import BuildRules
 from qrt_executor.adapters.containers.workshop import ContainerWorkshop, Site
 from qrt_executor.adapters.environment import probe
+from qrt_executor.adapters.environments.builder import Builder
+from qrt_executor.adapters.environments.directory import Directory
+from qrt_executor.adapters.environments.kept import KeptEnvironments, Rules
+from qrt_executor.adapters.environments.pools import EnvironmentPools
+from qrt_executor.adapters.environments.sandbox import BuildSandbox
+from qrt_executor.adapters.environments.sandbox import Limits as BuildLimits
+from qrt_executor.adapters.environments.source import package_source
 from qrt_executor.adapters.pool import Station, ZygotePool
 from qrt_executor.domain.backends import SIMULATOR
-from qrt_executor.ports import Workshop
+from qrt_executor.domain.packages import normalised
+from qrt_executor.ports import VersionBuilder, Workshop
 from qrt_executor.service.backends import Backends
+from qrt_executor.service.builds import Builds
 from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.heartbeat import Heart
+from qrt_executor.service.template_builds import TemplateBuilder
 from qrt_executor.service.workshops import Workshops
 from qrt_executor.settings import ExecutorSettings
 
@@ -49,10 +60,12 @@ async def compose(
     bus: Bus | None = None,
     clock: Callable[[], datetime] = utc_now,
     levels: tuple[Isolation, ...] | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Service]:
     """Build the executor; leaving the context releases everything in reverse order.
 
-    `levels` are the isolation levels to try, strongest first, in place of what the settings allow.
+    `levels` are the isolation levels to try, strongest first, in place of what the settings allow. Of
+    `environ` builds are told how packages are found, where the settings say nothing.
     """
     identity = Identity(name=settings.name, incarnation=new_id())
     async with AsyncExitStack() as stack:
@@ -60,40 +73,70 @@ async def compose(
         if bus is None:
             bus = await stack.enter_async_context(open_bus(settings.bus, name=f"executor {settings.name}"))
         artifacts = ArtifactStore(store)
-        pool = ZygotePool(_station(settings, levels or _levels(settings)), depth=2 * settings.slots)
-        workshops: dict[ProgramKind, Workshop] = {ProgramKind.QUAFU: pool, ProgramKind.TEMPLATE: pool}
         cloud = await stack.enter_async_context(_cloud(settings))
-        loops: dict[str, Loop] = {"zygote": pool.run}
+        station = _station(settings, levels or _levels(settings))
+        pool = ZygotePool(station, depth=2 * settings.slots)
+        environments = _environments(settings, station, pool, environ)
+        stack.push_async_callback(environments.close)
+        templates = EnvironmentPools(
+            pool, station, environments, most=settings.warm_environments, depth=settings.slots
+        )
+        workshops: dict[ProgramKind, Workshop] = {ProgramKind.QUAFU: pool, ProgramKind.TEMPLATE: templates}
+        builders: dict[ProgramKind, VersionBuilder] = {
+            ProgramKind.TEMPLATE: TemplateBuilder(templates, environments, payloads=artifacts)
+        }
+        loops: dict[str, Loop] = {"zygote": pool.run, "environments": templates.run}
         if cloud is not None:
             loops["quafu"] = cloud.run
         if settings.engine is not None:
             workshops[ProgramKind.CONTAINER] = engine = ContainerWorkshop(_site(settings, identity))
             loops["engine"] = engine.run
+        bundles = CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes)
         executor = Executor(
             identity=identity,
             policy=_policy(settings),
             bus=bus,
             workshops=Workshops(workshops),
-            bundles=CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes),
+            bundles=bundles,
             payloads=artifacts,
             clock=clock,
             backends=Backends({SIMULATOR: Simulator(pool)}, cloud=cloud),
             seal=Seal(settings.sealing_keys) if settings.sealing_keys else None,
+            warm_environments=lambda: templates.warm,
         )
         stack.push_async_callback(executor.close)
         heart = Heart(executor, bus, interval=timedelta(seconds=settings.heartbeat_seconds))
         subscribed = await bus.subscribe(handlers.subscription(identity), handlers.orders(executor))
         stack.push_async_callback(subscribed.cancel)
+        builds = Builds(
+            builders,
+            bus=bus,
+            bundles=bundles,
+            payloads=artifacts,
+            ceilings=_policy(settings).ceilings,
+            clock=clock,
+        )
+        building = [
+            await bus.subscribe(handlers.builds_subscription(kind), handlers.build_orders(builds))
+            for kind in builds.kinds
+        ]
+        for each in building:
+            stack.push_async_callback(each.cancel)
+        stack.push_async_callback(builds.stop)
         yield Service(
             name="executor",
             loops={**loops, "heartbeat": heart.beat},
             pings={"bus": bus.ping, "mongo": store.ping, "sandboxes": pool.ping},
-            drain=lambda: _drain(executor, heart, subscribed),
+            drain=lambda: _drain(executor, heart, subscribed, builds, building),
             grace=timedelta(seconds=settings.drain_seconds + settings.grace_seconds + PARTING_SECONDS),
         )
 
 
-async def _drain(executor: Executor, heart: Heart, subscribed: Subscribed) -> None:
+async def _drain(
+    executor: Executor, heart: Heart, subscribed: Subscribed, builds: Builds, building: Sequence[Subscribed]
+) -> None:
+    # Builds go back to their queue at once, for another executor: none of them is worth a wait.
+    await asyncio.gather(builds.stop(), *(each.cancel() for each in building))
     await executor.drain()
     await subscribed.cancel()
     await heart.leave()
@@ -147,6 +190,36 @@ def _site(settings: ExecutorSettings, identity: Identity) -> Site:
             image_bytes=settings.image_bytes,
         ),
         image_cache_bytes=settings.image_cache_bytes,
+    )
+
+
+def _environments(
+    settings: ExecutorSettings, station: Station, pool: ZygotePool, environ: Mapping[str, str]
+) -> KeptEnvironments:
+    index = settings.index_url
+    source = package_source(
+        index_url=None if index is None else index.get_secret_value(), wheels=settings.wheels, environ=environ
+    )
+    base = station.environment
+    user = station.user if station.give_away else None
+    directory = Directory(settings.environments, tag=base.tag, user=user)
+    directory.prepare()
+    sandbox = BuildSandbox(
+        base,
+        user=station.user,
+        limits=BuildLimits(memory_bytes=settings.build_memory_bytes, disk_bytes=settings.build_bytes),
+        open_to=source.open_to,
+    )
+    return KeptEnvironments(
+        Builder(base, directory=directory, sandbox=sandbox, source=source),
+        directory=directory,
+        source=source,
+        rules=Rules(
+            seconds=settings.build_seconds,
+            total_bytes=settings.environments_bytes,
+            allowed=frozenset(map(normalised, settings.allow_packages)) or None,
+        ),
+        jailed=lambda: pool.isolation is Isolation.JAIL,
     )
 
 

@@ -3,8 +3,10 @@
 from functools import partial
 
 from qrt_chassis.bus.port import Handlers, Subscription
-from qrt_contracts.events import CancelAttempt, RunAttempt, work_queue
+from qrt_contracts.events import BuildVersion, CancelAttempt, RunAttempt, builds_queue, work_queue
 from qrt_contracts.message import Exchange
+from qrt_contracts.values import ProgramKind
+from qrt_executor.service.builds import AT_ONCE, Builds
 from qrt_executor.service.executor import Executor, Identity
 
 
@@ -30,3 +32,25 @@ async def on_run_attempt(order: RunAttempt, *, executor: Executor) -> None:
 async def on_cancel_attempt(order: CancelAttempt, *, executor: Executor) -> None:
     """Cancel an attempt. Safe to deliver more than once."""
     await executor.cancel(order)
+
+
+def builds_subscription(kind: ProgramKind) -> Subscription:
+    """Return the queue of one kind of builds: all executors that take them share it."""
+    queue = builds_queue(kind)
+    return Subscription(
+        queue=queue,
+        bindings=((Exchange.WORK, queue),),
+        concurrency=AT_ONCE,
+        prefetch=AT_ONCE,
+        max_deliveries=10,  # each executor that was stopped or died in the middle of it counts
+    )
+
+
+def build_orders(builds: Builds) -> Handlers:
+    """Return what to do with an order to build."""
+    return {BuildVersion: partial(on_build_version, builds=builds)}
+
+
+async def on_build_version(order: BuildVersion, *, builds: Builds) -> None:
+    """Build a version. Safe to deliver more than once."""
+    await builds.build(order)

@@ -6,8 +6,8 @@ The descriptor CONTROL becomes COMMAND's descriptor 3, the only one above its st
 Started as root, it becomes UID and GID for good before COMMAND starts; each REACH is a directory
 that COMMAND must be able to read. Where a parent of one is closed to UID (an interpreter below a
 home directory of mode 0700, say), that parent is covered, in a mount namespace of this process
-alone, by an empty directory that holds nothing but the REACH directories, read-only. Not started
-as root, it just starts COMMAND.
+alone, by an empty directory that holds nothing but the REACH directories, read-only unless REACH
+begins with `+`. Not started as root, it just starts COMMAND.
 """
 
 import ctypes
@@ -62,7 +62,8 @@ def _drop(uid: int, gid: int) -> None:
 def _make_reachable(reach: list[str]) -> None:
     """Cover each closed directory above a REACH directory, and bind what is needed back into it."""
     covered: dict[str, list[str]] = {}
-    for path in reach:
+    writable = {path[1:] for path in reach if path.startswith("+")}
+    for path in (each.removeprefix("+") for each in reach):
         closed = _closed_above(path)
         if closed is not None:
             covered.setdefault(closed, []).append(path)
@@ -77,7 +78,8 @@ def _make_reachable(reach: list[str]) -> None:
         for path in paths:
             os.makedirs(path, mode=0o755, exist_ok=True)
             _mount(f"/proc/self/fd/{held[path]}", path, None, _MS_BIND)
-            _mount(None, path, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+            rights = 0 if path in writable else _MS_RDONLY
+            _mount(None, path, None, _MS_BIND | _MS_REMOUNT | rights | _MS_NOSUID | _MS_NODEV)
         _mount(None, closed, None, _MS_REMOUNT | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     for fd in held.values():
         os.close(fd)

@@ -1,7 +1,9 @@
 """What the executor's use cases need from the world."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from qrt_contracts.values import (
@@ -14,6 +16,7 @@ from qrt_contracts.values import (
     Resources,
     SkippedFile,
 )
+from qrt_executor.domain.packages import Wanted
 from qrt_executor.domain.verdict import Claim, Exit
 
 Stream = Literal["stdout", "stderr"]
@@ -34,7 +37,14 @@ class BundleUnusable(Exception):
 
 
 class BuildFailed(Exception):
-    """What a program needs cannot be made; the text is for its owner."""
+    """What a program needs cannot be made; the text is for its owner, and names what is at fault."""
+
+    def __init__(self, detail: str, *, retryable: bool = False, output: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retryable = retryable
+        self.output = output
+        """What the tool has said, as it said it: for no eyes but the executor's."""
 
 
 class InputRefused(Exception):
@@ -42,7 +52,7 @@ class InputRefused(Exception):
 
 
 Remark = Callable[[str], None]
-"""Takes a line of the runtime's own, for the log of a job."""
+"""Takes a line of the runtime's own, for the log of a job or of a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +80,8 @@ class Order:
     image: str | None = None
     """Of a CONTAINER without a Dockerfile: what the engine pulls."""
     resources: Resources = field(default_factory=Resources)
+    packages: Wanted | None = None
+    """Of an environment of its own; None where that of its kind will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +98,26 @@ class Memory:
 
     held_bytes: int
     exceeded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An installed environment, while its holder holds it."""
+
+    key: str
+    lock: tuple[str, ...]
+    path: Path
+    """Holds `venv`, with all packages but those that stand in `trusted`."""
+
+
+class Environments(Protocol):
+    """Where environments come from."""
+
+    def hold(self, wanted: Wanted, *, say: Remark) -> AbstractAsyncContextManager[Environment]:
+        """Have an environment while the context lasts, making it first if it is not there.
+
+        Entering it may take minutes and can be cancelled. Raises BuildFailed.
+        """
 
 
 class InvalidCall(Exception):
@@ -221,6 +253,30 @@ class Workshop(Protocol):
         Raises:
             BuildFailed: it cannot be made; nothing has run.
             InputRefused: the order's input is not for such a program.
+            SandboxUnavailable: not now.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What building a version has brought to light."""
+
+    lock: tuple[str, ...] | None = None
+    """Of its environment, where it has one."""
+    signature: str | None = None
+    """A `Signature`, as JSON; None where the program does not tell."""
+
+
+class VersionBuilder(Protocol):
+    """Builds versions of one kind of program, ahead of their jobs."""
+
+    async def build(self, order: Order, *, say: Remark) -> Built:
+        """Make what jobs of a version need; each line of the build's log goes to `say`. Cancelled, it stops.
+
+        Of the order all is set but what a job brings along: input and secrets.
+
+        Raises:
+            BuildFailed: it cannot be made.
             SandboxUnavailable: not now.
         """
 

@@ -21,6 +21,10 @@ def physical_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def _environments() -> Path:
+    return Path(tempfile.gettempdir(), f"qrt-environments-{os.geteuid()}")
+
+
 class CeilingSettings(Settings):
     """The most a program may ask for, whatever its own limits say; not set is no ceiling."""
 
@@ -75,6 +79,20 @@ class ExecutorSettings(ServiceSettings):
     """Lists the cloud's devices before any job has asked for them. Circuits go with their owners' tokens."""
     quafu_wait_seconds: float = Field(default=3600.0, gt=0)
     """How long the cloud may take for one circuit, its queue included."""
+    environments: Path = Field(default_factory=_environments)
+    """Holds what was installed for programs, and uv's cache. Executors of one host and user may share it."""
+    environments_bytes: int = Field(default=20 << 30, ge=1 << 20)
+    """What it may hold; beyond it the cache goes, then the environments that are longest unused."""
+    warm_environments: int = Field(default=4, ge=1, le=256)
+    """Environments that keep sandboxes ready at once; more if more are in use."""
+    index_url: SecretStr | None = None
+    """The package index. Not set, it is what uv finds configured in the executor's environment (`UV_*`)."""
+    wheels: Path | None = None
+    """A folder of packages to use in place of any index: builds get no network."""
+    allow_packages: frozenset[str] = frozenset()
+    """Names of the only packages that environments may hold, with commas between; not set, any."""
+    build_bytes: int = Field(default=4 << 30, ge=1 << 20)
+    """What a build of an environment may write."""
     bundle_cache_bytes: int = Field(default=256 << 20, ge=0)
     ceiling: CeilingSettings = CeilingSettings()
     engine: str | None = Field(default=None, pattern=r"^unix:///.+$")
@@ -90,7 +108,7 @@ class ExecutorSettings(ServiceSettings):
     build_network: bool = False
     """Builds of images have the engine's network."""
     build_seconds: float = Field(default=600, gt=0, le=1500)
-    """How long a build, or the fetching of an image, may take."""
+    """How long making an environment or an image, or fetching an image, may take."""
     build_memory_bytes: int = Field(default=2 << 30, ge=128 << 20)
     """What the processes of a build, or of one step of an image's, may hold together."""
     image_bytes: int = Field(default=4 << 30, ge=1 << 20)

@@ -53,13 +53,7 @@ def sandboxed(
         *(() if network else ("--unshare-net",)),
         *("--unshare-cgroup-try", "--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "job"),
         *("--die-with-parent", "--new-session", "--as-pid-1"),
-        *("--ro-bind", "/usr", "/usr"),
-        *_system_links(),
-        *(
-            word
-            for path in (*_FROM_ETC, *(_NAMES if network else ()))
-            for word in ("--ro-bind-try", path, path)
-        ),
+        *system(names=network),
         *(word for path, place in places.items() for word in ("--ro-bind", str(path), str(place))),
         *("--ro-bind", str(home / "passwd"), "/etc/passwd", "--ro-bind", str(home / "group"), "/etc/group"),
         *("--proc", "/proc", "--dev", "/dev"),
@@ -69,6 +63,13 @@ def sandboxed(
         *("--chdir", "/", "--remount-ro", "/dev", "--remount-ro", "/", "--"),
     ]
     return arguments + [_inside(word, places) for word in command]
+
+
+def system(*, names: bool) -> list[str]:
+    """Return how to give a sandbox the host's programs and libraries; `names`: also what finds hosts."""
+    etc = (*_FROM_ETC, *(_NAMES if names else ()))
+    links = [word for path in etc for word in ("--ro-bind-try", path, path)]
+    return ["--ro-bind", "/usr", "/usr", *_system_links(), *links]
 
 
 def _places(roots: Iterable[Path]) -> dict[Path, Path]:

@@ -4,12 +4,14 @@ import importlib.util
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _PROBE = (
     "import json, sys, sysconfig;"
-    "print(json.dumps([sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path]))"
+    "about = [sys.implementation.cache_tag, *map(str, sys.version_info[:3]), sysconfig.get_platform()];"
+    "tag = '-'.join(about);"
+    "print(json.dumps([tag, sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path]))"
 )
 
 THREADS = dict.fromkeys(
@@ -38,6 +40,24 @@ class ProgramEnvironment:
     """The package directory that holds `zygote.py`."""
     roots: tuple[Path, ...]
     """Directories that must be readable for the interpreter to work, none inside another."""
+    tag: str = ""
+    """Names the interpreter: what was installed for one with another tag is not for this one."""
+    packages: Path | None = None
+    """Where programs have packages of their own, in place of the interpreter's."""
+
+    @property
+    def interpreter(self) -> tuple[str, ...]:
+        """The command of a zygote's Python; it sees packages only where they are the operator's."""
+        return (str(self.python), "-I", *(("-S",) if self.packages else ()), "-X", "utf8")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What a zygote is told of it."""
+        return ("--packages", str(self.packages)) if self.packages else ()
+
+    def with_packages(self, directory: Path) -> "ProgramEnvironment":
+        """Return the same interpreter with an installed environment."""
+        return replace(self, packages=directory, roots=_outermost({*self.roots, directory}))
 
 
 def probe(python: Path) -> ProgramEnvironment:
@@ -50,12 +70,13 @@ def probe(python: Path) -> ProgramEnvironment:
             timeout=30,
             env={"PATH": os.defpath},
         )
-        paths = [Path(path) for path in json.loads(asked.stdout)]
+        tag, *found = json.loads(asked.stdout)
+        paths = [Path(path) for path in found]
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
         raise EnvironmentUnusable(f"the Python of programs, {python}, cannot be run: {exc}") from exc
     runner = _runner()
     wanted = {path for path in (*paths, runner, python.resolve().parent) if path.is_dir()}
-    return ProgramEnvironment(python=python, runner=runner, roots=_outermost(wanted))
+    return ProgramEnvironment(python=python, runner=runner, roots=_outermost(wanted), tag=tag)
 
 
 def scrubbed_environ(home: Path) -> dict[str, str]:

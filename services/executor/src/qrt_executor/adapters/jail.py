@@ -79,6 +79,11 @@ class Jail:
         return self.zygote.level
 
     @property
+    def closed(self) -> bool:
+        """Whoever took it has given it up."""
+        return self._closed
+
+    @property
     def alive(self) -> bool:
         """Its init still runs."""
         return not is_readable(self._pidfd)

@@ -218,9 +218,8 @@ class ZygotePool:
     def _command(self, level: Isolation, home: Path) -> Sequence[str]:
         environment = self._station.environment
         zygote = [
-            str(environment.python),
-            *("-I", "-X", "utf8", str(environment.runner / "zygote.py")),
-            level.value,
+            *(*environment.interpreter, str(environment.runner / "zygote.py")),
+            *(level.value, *environment.arguments),
         ]
         if level is Isolation.PROCESS:
             return zygote

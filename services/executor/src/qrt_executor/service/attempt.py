@@ -6,15 +6,25 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from qrt_contracts.endings import Ending
+from qrt_executor.domain.redaction import Redactor
 from qrt_executor.domain.verdict import Claim, Evidence, Exit, Stop, StopCause
-from qrt_executor.ports import Claims, MemoryBy, Order, Payloads, Sandbox, Sandboxes, SandboxStuck, Workshop
+from qrt_executor.ports import (
+    Claims,
+    MemoryBy,
+    Order,
+    Payloads,
+    Sandbox,
+    Sandboxes,
+    SandboxStuck,
+    Sink,
+    Workshop,
+)
 from qrt_executor.service.files import Kept, keep_files
-from qrt_executor.service.outputs import Outputs
 
 _WATCH_SECONDS = 0.050
 _DEATH_SECONDS = 3.0
@@ -31,6 +41,17 @@ class Outcome:
     peak_memory_bytes: int | None
     memory_by: MemoryBy | None
     kept: Kept
+
+
+class Listener(Sink, Protocol):
+    """Hears all that is written and published in an attempt, and what is done to prepare it."""
+
+    @property
+    def redactor(self) -> Redactor:
+        """Knows the job's secrets."""
+
+    def remark(self, text: str) -> None:
+        """Take in a line of the runtime's own."""
 
 
 async def close_at_once(sandbox: Sandbox) -> None:
@@ -56,7 +77,9 @@ class Attempt:
             self._stop = stop
             self._stopping.set()
 
-    async def run(self, order: Order, *, workshop: Workshop, outputs: Outputs, payloads: Payloads) -> Outcome:
+    async def run(
+        self, order: Order, *, workshop: Workshop, outputs: Listener, payloads: Payloads
+    ) -> Outcome:
         """Run the order and return once every process of it is dead and all it left is taken in.
 
         Raises:
@@ -79,7 +102,7 @@ class Attempt:
         order: Order,
         *,
         sandboxes: Sandboxes,
-        outputs: Outputs,
+        outputs: Listener,
         payloads: Payloads,
     ) -> Outcome:
         started = time.monotonic()
@@ -97,9 +120,11 @@ class Attempt:
             talk.cancel()
             watch.cancel()
             await asyncio.gather(talk, watch, return_exceptions=True)
-        failed = claims.error is not None or (exit_ is not None and exit_.exit_code)
-        told = outputs.redactor if failed else None
-        kept = await keep_files(sandbox, payloads=payloads, limits=order.limits, told=told)
+        kept = Kept()
+        if order.mode == "run":
+            failed = claims.error is not None or (exit_ is not None and exit_.exit_code)
+            told = outputs.redactor if failed else None
+            kept = await keep_files(sandbox, payloads=payloads, limits=order.limits, told=told)
         claims = await sandbox.conclude(claims)
         return Outcome(
             evidence=await self._evidence(claims, exit_),

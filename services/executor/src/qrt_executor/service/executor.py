@@ -34,6 +34,7 @@ from qrt_executor.service.closing import Closing
 from qrt_executor.service.confidential import opened, redactor_of, without_secrets
 from qrt_executor.service.files import Kept
 from qrt_executor.service.outputs import Outputs, publish_for_ever
+from qrt_executor.service.packages import wanted_packages
 from qrt_executor.service.patience import patiently
 from qrt_executor.service.workshops import Workshops
 
@@ -93,6 +94,7 @@ class Executor:
         clock: Clock,
         backends: Backends,
         seal: Seal | None = None,
+        warm_environments: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._identity = identity
         self._policy = policy
@@ -103,6 +105,7 @@ class Executor:
         self._clock = clock
         self._backends = backends
         self._seal = seal
+        self._warm_environments = warm_environments
         self._running: dict[Key, Attempt] = {}
         self._tasks = Tasks("attempts")
         self._closing = Closing(most=2 * policy.slots)
@@ -214,9 +217,13 @@ class Executor:
             workshop = self._workshops.of(order.run.kind)
             outcome = await attempt.run(wanted, workshop=workshop, outputs=outputs, payloads=self._payloads)
         except SandboxUnavailable as exc:
-            return refused(str(exc)), None
+            if order.run.environment is None:
+                return refused(str(exc)), None
+            # Whatever keeps an environment's zygote from starting may be the same everywhere.
+            often = f"no sandbox of its environment could be had, {_REFUSALS + 1} times in a row: {exc}"
+            return self._given_back(order.job_id, refused(str(exc)), often), None
         except BuildFailed as exc:
-            return failed(Ending.BUILD_FAILED, str(exc)), None
+            return failed(Ending.BUILD_FAILED, exc.detail), None
         except InputRefused as exc:
             return failed(Ending.INVALID_INPUT, str(exc)), None
         except (SandboxStuck, BundleUnusable, RuntimeFault) as exc:
@@ -245,6 +252,7 @@ class Executor:
             bundle=order.run.bundle.sha256,
             image=order.run.image,
             resources=order.run.resources,
+            packages=await wanted_packages(order.run, self._payloads),
         )
 
     async def _wrapped(self, result: str) -> Payload:
@@ -308,6 +316,7 @@ class Executor:
             memory_bytes=self._policy.memory_bytes,
             gpus=self._policy.gpus,
             gpu_type=self._policy.gpu_type,
+            warm_environments=self._warm_environments(),
             draining=self._draining,
             leaving=leaving,
         )
