@@ -104,6 +104,13 @@ class ProgramInvalid(InvalidRequest):
     title = "The program cannot be accepted"
 
 
+class Unrunnable(InvalidRequest):
+    """No executor runs programs of this kind, or has what this one asks for; no job was made."""
+
+    code = "Unrunnable"
+    title = "No executor can run this"
+
+
 class NotAuthenticated(RequestRefused):
     """The API token is missing, unknown, expired or revoked."""
 

@@ -36,6 +36,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.room import QueueLimits, Room
 from tests.support.waiting import wait_until
@@ -95,7 +96,15 @@ async def replica_on(bus: MemoryBus, store: Store) -> AsyncIterator[Replica]:
     )
     replica = Replica(jobs, outputs, outbox, dispatcher, history, bus)
     room = Room(jobs=jobs, limits=QueueLimits(total=1000, owner=500), clock=utc_now)
-    owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, recent=recent, clock=utc_now)
+    owners = Jobs(
+        jobs=jobs,
+        outputs=outputs,
+        outbox=outbox,
+        room=room,
+        recent=recent,
+        prospects=Prospects(jobs=jobs, clock=utc_now),
+        clock=utc_now,
+    )
     tasks = Tasks("scheduler under test")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(tasks.close)

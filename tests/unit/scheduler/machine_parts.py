@@ -14,6 +14,7 @@ from qrt_contracts.jobs import Job
 from qrt_contracts.message import Message
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Isolation, Payload
+from qrt_scheduler.domain.needs import Needs
 from qrt_scheduler.domain.place import Snapshot
 from qrt_scheduler.ports import JobFilter, JobHead, Newest, Outgoing
 from tests.unit.scheduler.factories import NOW
@@ -178,6 +179,7 @@ def _head(job: Job) -> JobHead:
         program_id=job.run.program_id,
         priority=job.priority,
         max_running=job.run.quota.running,
+        needs=Needs.of(job.run.kind, job.run.resources),
         status=job.status,
         attempt=job.attempt,
         executor=newest.executor if newest else None,

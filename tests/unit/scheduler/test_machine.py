@@ -26,6 +26,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.memory import Memory
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.room import QueueLimits, Room
 from tests.unit.scheduler.factories import run_spec
@@ -60,6 +61,7 @@ class Replica:
             outbox=self.outbox,
             room=room,
             recent=recent,
+            prospects=Prospects(jobs=jobs, clock=time.clock),
             clock=time.clock,
         )
         self.handlers = handlers.dispatch(self.dispatcher)
@@ -359,7 +361,7 @@ def _check(memory: Memory) -> None:
     assert memory.backlog.running == leases + starting
     known = set(memory.fleet.leases) | set(memory.starting)
     for executor in memory.fleet.executors.values():
-        assert executor.held <= known
+        assert set(executor.held) <= known
     assert not set(memory.backlog._waiting) & set(memory.fleet.leases)
 
 

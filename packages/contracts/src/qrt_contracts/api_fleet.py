@@ -39,6 +39,7 @@ class ExecutorView(_View):
     cpus: float | None = None
     memory_bytes: int | None = None
     gpus: int = 0
+    gpu_type: str | None = None
     warm_environments: int = 0
     draining: bool = False
 
@@ -55,6 +56,7 @@ class ExecutorView(_View):
             cpus=beat.cpus,
             memory_bytes=beat.memory_bytes,
             gpus=beat.gpus,
+            gpu_type=beat.gpu_type,
             warm_environments=len(beat.warm_environments),
             draining=beat.draining,
         )

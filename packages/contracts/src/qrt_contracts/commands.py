@@ -282,7 +282,7 @@ class Submitted(Value):
 class SubmitJob(SchedulerCommand[Submitted]):
     """Queue a job. Once this is answered, the job is never lost.
 
-    Raises: Conflict (the idempotency key was used with another request), Overloaded.
+    Raises: Conflict (the idempotency key was used with another request), Overloaded, Unrunnable.
     """
 
     schema_name: ClassVar[str] = "scheduler.submit_job"

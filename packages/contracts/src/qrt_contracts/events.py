@@ -29,6 +29,7 @@ from qrt_contracts.values import (
     OutputFile,
     Payload,
     ProgramKind,
+    Resources,
     RunSpec,
     SkippedFile,
     Usage,
@@ -50,6 +51,8 @@ class JobSubmitted(Event):
     program_id: str
     priority: int = 0
     max_running: int | None = None
+    kind: ProgramKind = ProgramKind.QUAFU
+    resources: Resources = Resources()
 
     @override
     def routing_key(self) -> str:

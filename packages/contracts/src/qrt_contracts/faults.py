@@ -2,7 +2,8 @@
 
     RuntimeFault
     |-- InvalidRequest        the request is wrong; `field` says where
-    |   `-- ProgramInvalid    an uploaded program cannot be accepted
+    |   |-- ProgramInvalid    an uploaded program cannot be accepted
+    |   `-- Unrunnable        no executor can ever run the job
     |-- NotAuthenticated      no token, or one that is not valid
     |-- Forbidden             the caller may not do this
     |-- NotFound              no such thing, or not the caller's to see
@@ -106,6 +107,13 @@ class ProgramInvalid(InvalidRequest):
 
     code = "ProgramInvalid"
     title = "The program cannot be accepted"
+
+
+class Unrunnable(InvalidRequest):
+    """No executor runs programs of this kind, or has what this one asks for; nothing was stored."""
+
+    code = "Unrunnable"
+    title = "No executor can run this"
 
 
 class NotAuthenticated(RuntimeFault):

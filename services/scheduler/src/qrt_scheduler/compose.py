@@ -19,6 +19,7 @@ from qrt_scheduler.service.dispatcher import Dispatcher
 from qrt_scheduler.service.history import History
 from qrt_scheduler.service.jobs import Jobs
 from qrt_scheduler.service.outbox import Outbox
+from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.retention import Retention
 from qrt_scheduler.service.room import QueueLimits, Room
@@ -60,6 +61,7 @@ async def compose(
             monotonic=time.monotonic,
             lease_seconds=settings.lease_seconds,
             owner_limit=settings.max_running_per_owner,
+            memory_seconds=settings.remember_executors_seconds,
         )
         room = Room(
             jobs=jobs,
@@ -68,7 +70,15 @@ async def compose(
         )
         keep = timedelta(days=settings.keep_days)
         retention = Retention(jobs=jobs, outputs=outputs, keep=keep, clock=clock)
-        owners = Jobs(jobs=jobs, outputs=outputs, outbox=outbox, room=room, recent=recent, clock=clock)
+        owners = Jobs(
+            jobs=jobs,
+            outputs=outputs,
+            outbox=outbox,
+            room=room,
+            recent=recent,
+            prospects=Prospects(jobs=jobs, clock=clock),
+            clock=clock,
+        )
         for subscribed in (
             await bus.subscribe(handlers.HISTORY, handlers.outputs(history)),
             await bus.subscribe(

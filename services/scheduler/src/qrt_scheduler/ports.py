@@ -9,6 +9,7 @@ from qrt_contracts.events import Event, JobOutput
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Output
+from qrt_scheduler.domain.needs import Needs
 from qrt_scheduler.domain.place import Snapshot
 
 Clock = Callable[[], datetime]
@@ -47,6 +48,7 @@ class JobHead:
     program_id: str
     priority: int
     max_running: int | None
+    needs: Needs
     status: JobState
     attempt: int
     executor: str | None

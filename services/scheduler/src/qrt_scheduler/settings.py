@@ -19,5 +19,8 @@ class SchedulerSettings(ServiceSettings):
     """Jobs of one owner that may wait."""
     max_running_per_owner: int | None = Field(default=None, ge=1)
     """Jobs of one owner that run at once; unset is no limit."""
+    remember_executors_seconds: float = Field(default=60.0, ge=10)
+    """How long an executor that is gone counts as one that comes back: a job that only it could run is
+    queued, and one that none could is refused."""
     keep_days: float = Field(default=90.0, gt=0)
     """How long ended jobs and their outputs are kept."""

@@ -29,6 +29,7 @@ STATUS: dict[str, int] = {
     "RangeNotSatisfiable": 416,
     "InvalidRequest": 422,
     "ProgramInvalid": 422,
+    "Unrunnable": 422,
     "Overloaded": 429,
     "Internal": 500,
     "Unavailable": 503,

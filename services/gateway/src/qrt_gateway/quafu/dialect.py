@@ -19,6 +19,7 @@ STATUS: Mapping[str, int] = {
     "NameTaken": 409,
     "TooLarge": 413,
     "ProgramInvalid": 422,
+    "Unrunnable": 422,
     "Overloaded": 429,
     "Unavailable": 503,
     "Undeliverable": 503,

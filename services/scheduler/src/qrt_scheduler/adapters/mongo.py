@@ -25,8 +25,9 @@ from qrt_contracts.events import CancelRequested, Event, JobChanged, JobOutput, 
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.states import TERMINAL, JobState
-from qrt_contracts.values import Output
+from qrt_contracts.values import Output, ProgramKind, Resources
 from qrt_scheduler import metrics
+from qrt_scheduler.domain.needs import Needs
 from qrt_scheduler.domain.place import Snapshot
 from qrt_scheduler.ports import READ_BYTES, JobFilter, JobHead, Newest, Outgoing, UnreadableJob
 
@@ -42,6 +43,8 @@ _HEAD = {
     "owner": 1,
     "run.program_id": 1,
     "run.quota": 1,
+    "run.kind": 1,
+    "run.resources": 1,
     "priority": 1,
     "status": 1,
     "attempt": 1,
@@ -282,11 +285,13 @@ def _readable(document: dict[str, Any]) -> Job | None:
 def _head(document: dict[str, Any], status: JobState) -> JobHead | None:
     try:
         newest = document["attempts"][-1] if document["attempts"] else {}
+        run = document["run"]
         return JobHead(
             job_id=document["_id"],
             owner=document["owner"],
-            program_id=document["run"]["program_id"],
-            max_running=(document["run"].get("quota") or {}).get("running"),
+            program_id=run["program_id"],
+            max_running=(run.get("quota") or {}).get("running"),
+            needs=Needs.of(ProgramKind(run["kind"]), Resources.model_validate(run.get("resources") or {})),
             priority=document["priority"],
             status=status,
             attempt=document["attempt"],
@@ -294,7 +299,7 @@ def _head(document: dict[str, Any], status: JobState) -> JobHead | None:
             incarnation=newest.get("incarnation"),
             cancel_requested=document["cancel_requested"],
         )
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         metrics.UNREADABLE.inc()
         log.exception("a job is passed over", extra={"job_id": document["_id"]})
         return None

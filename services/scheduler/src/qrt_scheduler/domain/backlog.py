@@ -2,13 +2,29 @@
 
 Order: priority first, then the owner with the least running work, then the owner whose last turn was
 longest ago, then age (ids sort by age). An owner or a program at its limit of running jobs is passed
-over. Kept in memory by the dispatching
-scheduler alone and rebuilt from the store when one takes over.
+over, and so is a job for which no executor has room; one that is passed over again and again becomes
+`pressing`. Kept in memory by the dispatching scheduler alone and rebuilt from the store when one takes over.
 """
 
 import heapq
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
+
+from qrt_scheduler.domain.needs import UNDEMANDING, Needs
+
+PATIENCE = 20
+"""Turns of jobs behind it after which one that found no room is waited for."""
+
+
+class Fit(Enum):
+    """Whether a job can be placed."""
+
+    NOW = "now"
+    LATER = "later"
+    """Some executor can run it, and has no room at present."""
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +37,12 @@ class Waiting:
     priority: int
     max_running: int | None = None
     """How many jobs of this program may run at once."""
+    needs: Needs = UNDEMANDING
 
 
-Lane = tuple[str, str]
-"""Owner and program: jobs of one lane are started in order, so only the first of each is looked at."""
+Rank = tuple[int, int, int, str]
+Lane = tuple[str, str, Needs]
+"""Owner, program and needs: jobs of one lane are started in order, so only the first of each is looked at."""
 
 
 class Backlog:
@@ -45,6 +63,8 @@ class Backlog:
         """Running jobs of each owner."""
         self.programs: Counter[str] = Counter()
         """Running jobs of each program."""
+        self._passed: Counter[str] = Counter()
+        """How often jobs that were due found no room while another did."""
 
     def __len__(self) -> int:
         """Return how many jobs wait."""
@@ -57,28 +77,42 @@ class Backlog:
         self._waiting[job.job_id] = job
         self.queued[job.owner] += 1
         self.waiting[job.program_id] += 1
-        lane = self._lanes.setdefault((job.owner, job.program_id), [])
+        lane = self._lanes.setdefault((job.owner, job.program_id, job.needs), [])
         heapq.heappush(lane, (-job.priority, job.job_id))
 
     def remove(self, job_id: str) -> Waiting | None:
         """Forget a job; returns it if it waited."""
         job = self._waiting.pop(job_id, None)
         if job:
+            self._passed.pop(job_id, None)
             _count_down(self.queued, job.owner)
             _count_down(self.waiting, job.program_id)
             self._forget_idle(job.owner)
         return job
 
-    def pick(self) -> Waiting | None:
-        """Take the job that is due next, None if nothing waits that may start."""
-        best: tuple[int, int, int, str] | None = None
+    def pick(self, fit: Callable[[Waiting], Fit] = lambda _: Fit.NOW) -> Waiting | None:
+        """Take the job that is due next, None if nothing waits that may start and finds room."""
+        best: dict[Fit, Rank] = {}
         for lane in list(self._lanes):
             head = self._head(lane)
             if head is None or self._at_limit(self._waiting[head[1]]):
                 continue
             rank = (head[0], self.running[lane[0]], self._last_turn.get(lane[0], 0), head[1])
-            best = rank if best is None or rank < best else best
-        return self._take(best[3]) if best else None
+            found = fit(self._waiting[head[1]])
+            if found not in best or rank < best[found]:
+                best[found] = rank
+        if Fit.NOW not in best:
+            return None
+        if Fit.LATER in best and best[Fit.LATER] < best[Fit.NOW]:
+            self._passed[best[Fit.LATER][3]] += 1
+        return self._take(best[Fit.NOW][3])
+
+    @property
+    def pressing(self) -> Waiting | None:
+        """The job that was passed over most often, once that is too often."""
+        for job_id, times in self._passed.most_common(1):
+            return self._waiting[job_id] if times >= PATIENCE else None
+        return None
 
     def _take(self, job_id: str) -> Waiting | None:
         job = self.remove(job_id)

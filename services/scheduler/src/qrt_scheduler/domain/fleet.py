@@ -3,11 +3,12 @@
 Times are readings of one monotonic clock, in seconds, passed in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from qrt_contracts.events import Heartbeat
 from qrt_contracts.values import Isolation
+from qrt_scheduler.domain.needs import UNDEMANDING, Ability, Needs
 
 UNLISTED_GRACE_SECONDS = 5.0
 """How long an order may be on its way before an executor that does not list it has lost it."""
@@ -24,6 +25,7 @@ class Lease:
     executor: str
     incarnation: str
     since: float
+    needs: Needs = UNDEMANDING
     cancel_requested: bool = False
     settling: bool = False
     """Its end has been reported and is being stored: no longer to be missed."""
@@ -41,8 +43,9 @@ class Executor:
     isolation: Isolation
     draining: bool
     heard: float
-    held: set[str] = field(default_factory=set)
-    """Jobs ordered from it whose end is not yet known here."""
+    ability: Ability
+    held: dict[str, Needs] = field(default_factory=dict)
+    """Jobs ordered from it whose end is not yet known here, and what they need."""
     full: bool = False
     """It has refused an attempt; its next heartbeat tells whether it has room again."""
 
@@ -51,12 +54,24 @@ class Executor:
         """Attempts it would take now."""
         return 0 if self.draining or self.full else max(0, self.slots - len(self.held))
 
+    @property
+    def left(self) -> Ability:
+        """What the jobs on it leave of its ability."""
+        return self.ability.without(self.held.values())
+
+    def takes(self, needs: Needs) -> bool:
+        """Whether it has room for a job with these needs now."""
+        return self.free > 0 and (self.left if needs.declared else self.ability).suffices(needs)
+
 
 class Fleet:
     """Executors and leases together, because each heartbeat speaks of both."""
 
-    def __init__(self, *, lease_seconds: float) -> None:
+    def __init__(self, *, lease_seconds: float, memory_seconds: float = 60.0) -> None:
         self._lease_seconds = lease_seconds
+        self._memory_seconds = memory_seconds
+        self._abilities: dict[Ability, float] = {}
+        """What executors could run, and when one was last heard that could; they may come back."""
         self.executors: dict[str, Executor] = {}
         self.leases: dict[str, Lease] = {}
 
@@ -73,30 +88,69 @@ class Fleet:
             self.executors.pop(beat.executor, None)
             return True
         if known is None or known.incarnation != beat.incarnation:
-            known = Executor(beat.executor, beat.incarnation, 0, beat.isolation, beat.draining, now)
-            known.held = {lease.job_id for lease in self.leases.values() if self._runs_on(lease, beat)}
+            known = Executor(
+                beat.executor,
+                beat.incarnation,
+                0,
+                beat.isolation,
+                beat.draining,
+                now,
+                Ability.told_by(beat),
+            )
+            leases = self.leases.values()
+            known.held = {lease.job_id: lease.needs for lease in leases if self._runs_on(lease, beat)}
             self.executors[beat.executor] = known
         known.slots, known.isolation, known.draining = beat.slots, beat.isolation, beat.draining
         known.heard, known.full = now, False
+        known.ability = Ability.told_by(beat)
+        if beat.slots:
+            self._abilities[known.ability] = now
         return True
 
-    def room(self) -> Executor | None:
-        """Return the executor with the most room, None if all are full."""
-        best = max(self.executors.values(), key=lambda each: each.free, default=None)
-        return best if best and best.free > 0 else None
+    def room(self, needs: Needs | None = None, *, spare: Executor | None = None) -> Executor | None:
+        """Return the executor with the most room that can take a job now, None if there is none.
+
+        `spare` is kept free for another job. Without `needs`, any room counts.
+        """
+        fit = (
+            each
+            for each in self.executors.values()
+            if each is not spare and (each.takes(needs) if needs else each.free > 0)
+        )
+        return max(fit, key=lambda each: each.free, default=None)
+
+    def able(self, needs: Needs) -> Executor | None:
+        """Return the executor that could be had soonest for a job, were nothing else started there."""
+        fit = (each for each in self.executors.values() if self._could(each, needs))
+        return min(fit, key=lambda each: (len(each.held), each.name), default=None)
+
+    @staticmethod
+    def _could(executor: Executor, needs: Needs) -> bool:
+        return executor.slots > 0 and not executor.draining and executor.ability.suffices(needs)
+
+    def recall(self, abilities: Iterable[tuple[Ability, float]]) -> None:
+        """Take in what an earlier dispatcher knew, with the moment of each."""
+        for ability, heard in abilities:
+            self._abilities[ability] = max(heard, self._abilities.get(ability, heard))
+
+    def abilities(self, now: float) -> dict[Ability, float]:
+        """Return what executors can run that are there or may come back, and when that was last heard."""
+        oldest = now - self._memory_seconds
+        self._abilities = {each: heard for each, heard in self._abilities.items() if heard >= oldest}
+        return dict(self._abilities)
 
     def hold(self, lease: Lease) -> None:
         """Record an attempt as running."""
         self.leases[lease.job_id] = lease
         executor = self.executors.get(lease.executor)
         if executor and executor.incarnation == lease.incarnation:
-            executor.held.add(lease.job_id)
+            executor.held[lease.job_id] = lease.needs
 
     def release(self, job_id: str) -> Lease | None:
         """Forget the attempt of a job; returns it if there was one."""
         lease = self.leases.pop(job_id, None)
         if lease and (executor := self.executors.get(lease.executor)):
-            executor.held.discard(job_id)
+            executor.held.pop(job_id, None)
         return lease
 
     def unlisted(self, beat: Heartbeat, now: float) -> Iterator[Lease]:

@@ -6,9 +6,17 @@ from pydantic import Field
 
 from qrt_contracts.jobs import Job, QueuePlace
 from qrt_contracts.message import Value
+from qrt_scheduler.domain.needs import Ability, Needs, why_not
 
 STALE = timedelta(seconds=15)
 """A snapshot older than this was left by a dispatcher that is gone."""
+
+
+class Known(Value):
+    """What some executor can run, and how long ago one that can was heard."""
+
+    ability: Ability
+    silent_seconds: float = 0.0
 
 
 class Snapshot(Value):
@@ -29,6 +37,17 @@ class Snapshot(Value):
     owner_limit: int | None = None
     run_seconds: float | None = None
     """Mean run time of recent jobs; None while none has ended."""
+    settled: bool = False
+    """All executors that are there have been heard."""
+    known: tuple[Known, ...] = ()
+    """What executors can run that are there, or were a moment ago; each ability once."""
+    room: tuple[Ability, ...] = ()
+    """What executors with a free slot have left."""
+
+    def never(self, needs: Needs) -> str | None:
+        """Return why no executor can run a job, None if one can or nothing is known of any."""
+        abilities = [each.ability for each in self.known]
+        return why_not(needs, abilities) if abilities else None
 
 
 def place(job: Job, *, ahead: int, snapshot: Snapshot | None, now: datetime) -> QueuePlace:
@@ -55,6 +74,9 @@ def _others_ahead(owner: str, ahead: int, snapshot: Snapshot) -> int:
 def _reason(job: Job, position: int, snapshot: Snapshot) -> str:
     if not snapshot.executors:
         return "no executor is connected"
+    needs = Needs.of(job.run.kind, job.run.resources)
+    if lack := snapshot.never(needs):
+        return f"no executor can run it: {lack}"
     running, limit = snapshot.running.get(job.owner, 0), snapshot.owner_limit
     if limit is not None and running >= limit:
         return f"{running} of your jobs are running; the limit is {limit}"
@@ -65,4 +87,6 @@ def _reason(job: Job, position: int, snapshot: Snapshot) -> str:
         return f"{position - 1} jobs are to start before it"
     if not snapshot.free:
         return f"all {snapshot.slots} slots are busy"
+    if snapshot.room and why_not(needs, snapshot.room):
+        return "no executor has room for what its program asks for"
     return "it is about to start"

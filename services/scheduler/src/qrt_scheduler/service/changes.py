@@ -17,6 +17,8 @@ def submitted(job: Job) -> JobSubmitted:
         program_id=job.run.program_id,
         priority=job.priority,
         max_running=job.run.quota.running,
+        kind=job.run.kind,
+        resources=job.run.resources,
     )
 
 

@@ -22,6 +22,7 @@ from qrt_scheduler import metrics
 from qrt_scheduler.domain import moves
 from qrt_scheduler.domain.backlog import Backlog, Waiting
 from qrt_scheduler.domain.fleet import Executor, Fleet, Lease
+from qrt_scheduler.domain.needs import Ability, Needs
 from qrt_scheduler.ports import Clock, JobStore, Monotonic, UnreadableJob
 from qrt_scheduler.service.changes import Changes
 from qrt_scheduler.service.jobs import RACES
@@ -54,6 +55,7 @@ class Dispatcher:
         monotonic: Monotonic,
         lease_seconds: float,
         owner_limit: int | None = None,
+        memory_seconds: float = 60.0,
     ) -> None:
         self._bus = bus
         self._jobs = jobs
@@ -64,6 +66,7 @@ class Dispatcher:
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
         self._owner_limit = owner_limit
+        self._memory_seconds = memory_seconds
         self._run_seconds: float | None = None
         self._memory: Memory | None = None
         self._losses = 0
@@ -81,7 +84,10 @@ class Dispatcher:
     async def on_submitted(self, event: JobSubmitted) -> None:
         """Queue a job that was stored as QUEUED."""
         memory = await self._active()
-        memory.queue(Waiting(event.job_id, event.owner, event.program_id, event.priority, event.max_running))
+        needs = Needs.of(event.kind, event.resources)
+        memory.queue(
+            Waiting(event.job_id, event.owner, event.program_id, event.priority, event.max_running, needs)
+        )
         self._wake.set()
 
     async def on_cancel(self, event: CancelRequested) -> None:
@@ -134,14 +140,14 @@ class Dispatcher:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while (memory := self._memory) and not memory.blind and (executor := memory.fleet.room()):
+                while (memory := self._memory) and not memory.blind and memory.fleet.room():
                     await limit.acquire()
-                    due = memory.backlog.pick()
-                    if due is None:
+                    start = memory.next()
+                    if start is None:
                         limit.release()
                         break
-                    memory.reserve(due, executor)
-                    task = group.create_task(self._guarded_start(memory, due, executor))
+                    memory.reserve(start.due, start.executor)
+                    task = group.create_task(self._guarded_start(memory, start.due, start.executor))
                     task.add_done_callback(lambda _: limit.release())
 
     async def watch_leases(self) -> None:
@@ -174,6 +180,7 @@ class Dispatcher:
         if memory.blind or stalled:
             memory.blind = False
             memory.fleet.forgive(now)
+            memory.since = now
             self._wake.set()
             return
         for lease in list(memory.fleet.silent(now)):
@@ -183,7 +190,12 @@ class Dispatcher:
     async def save_snapshot(self, memory: Memory) -> None:
         """Store what every replica answers owners' questions from."""
         await self._jobs.save_snapshot(
-            memory.snapshot(at=self._clock(), owner_limit=self._owner_limit, run_seconds=self._run_seconds)
+            memory.snapshot(
+                at=self._clock(),
+                now=self._monotonic(),
+                owner_limit=self._owner_limit,
+                run_seconds=self._run_seconds,
+            )
         )
 
     # --- taking over --------------------------------------------------------------------------
@@ -202,11 +214,22 @@ class Dispatcher:
             return self._memory
 
     async def _take_over(self) -> Memory:
-        memory = Memory(Backlog(owner_limit=self._owner_limit), Fleet(lease_seconds=self._lease_seconds))
+        now = self._monotonic()
+        fleet = Fleet(lease_seconds=self._lease_seconds, memory_seconds=self._memory_seconds)
+        fleet.recall(await self._known_abilities(now))
+        memory = Memory(Backlog(owner_limit=self._owner_limit), fleet, since=now)
         async for head in self._jobs.unfinished():
             memory.take_in(head, self._monotonic())
         log.info("dispatching now: %d queued, %d running", len(memory.backlog), len(memory.fleet.leases))
         return memory
+
+    async def _known_abilities(self, now: float) -> list[tuple[Ability, float]]:
+        """Return what the last dispatcher knew of executors, and when it had heard that."""
+        last = await self._jobs.snapshot()
+        if last is None:
+            return []
+        age = max(0.0, (self._clock() - last.at).total_seconds())
+        return [(each.ability, now - age - each.silent_seconds) for each in last.known]
 
     # --- starting -----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from qrt_contracts.commands import (
     Submitted,
 )
 from qrt_contracts.events import CancelRequested, Event
-from qrt_contracts.faults import Conflict, NotFound, Overloaded, Unavailable
+from qrt_contracts.faults import Conflict, NotFound, Overloaded, Unavailable, Unrunnable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_scheduler.domain import moves
@@ -19,6 +19,7 @@ from qrt_scheduler.domain.place import place
 from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
 from qrt_scheduler.service.changes import changed, submitted
 from qrt_scheduler.service.outbox import Outbox, outgoing
+from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.retention import forget
 from qrt_scheduler.service.room import Room
@@ -42,9 +43,11 @@ class Jobs:
         outbox: Outbox,
         room: Room,
         recent: Recent,
+        prospects: Prospects,
         clock: Clock,
     ) -> None:
         self._recent = recent
+        self._prospects = prospects
         self._room = room
         self._jobs = jobs
         self._outputs = outputs
@@ -55,6 +58,7 @@ class Jobs:
         """Store a job as QUEUED. Repeating the command, or its idempotency key, finds the job."""
         job_id = await self._job_id(command)
         await self._check_room(command, job_id)
+        await self._check_prospects(command, job_id)
         job = Job(
             id=job_id,
             owner=command.caller,
@@ -127,6 +131,11 @@ class Jobs:
         # Repeating a submission that was accepted is never refused.
         if full is not None and await self._jobs.get(job_id) is None:
             raise Overloaded(full, retry_after_seconds=RETRY_AFTER_SECONDS)
+
+    async def _check_prospects(self, command: SubmitJob, job_id: str) -> None:
+        never = await self._prospects.never(command.run)
+        if never is not None and await self._jobs.get(job_id) is None:
+            raise Unrunnable(never)
 
     async def _job_id(self, command: SubmitJob) -> str:
         if command.idempotency_key is None:

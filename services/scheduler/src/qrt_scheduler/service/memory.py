@@ -5,13 +5,18 @@ No method here waits for anything, so each leaves the counts of backlog and flee
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import JobState
-from qrt_scheduler.domain.backlog import Backlog, Waiting
+from qrt_scheduler.domain.backlog import Backlog, Fit, Waiting
 from qrt_scheduler.domain.fleet import Executor, Fleet, Lease
-from qrt_scheduler.domain.place import Snapshot
+from qrt_scheduler.domain.needs import Needs
+from qrt_scheduler.domain.place import Known, Snapshot
 from qrt_scheduler.ports import JobHead
+
+SETTLE_SECONDS = 5.0
+"""After this long, every executor that is there has been heard: it is more than two of their heartbeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Memory:
 
     backlog: Backlog
     fleet: Fleet
+    since: float
+    """From when on the fleet was heard without a break."""
     blind: bool = False
     """The bus does not answer: what is remembered may be out of date, and nothing is started."""
     starting: dict[str, Start] = field(default_factory=dict)
@@ -39,7 +46,9 @@ class Memory:
     def take_in(self, head: JobHead, now: float) -> None:
         """Remember a job as the store tells it, while taking over."""
         if head.status is JobState.QUEUED:
-            waiting = Waiting(head.job_id, head.owner, head.program_id, head.priority, head.max_running)
+            waiting = Waiting(
+                head.job_id, head.owner, head.program_id, head.priority, head.max_running, head.needs
+            )
             self.backlog.add(waiting)
             return
         self.backlog.remove(head.job_id)  # it was queued when the queued ones were read
@@ -52,6 +61,7 @@ class Memory:
                 executor=head.executor or "",
                 incarnation=head.incarnation or "",
                 since=now,
+                needs=head.needs,
                 cancel_requested=head.cancel_requested,
             )
         )
@@ -62,17 +72,39 @@ class Memory:
         if waiting.job_id not in self.fleet.leases and waiting.job_id not in self.starting:
             self.backlog.add(waiting)
 
+    def next(self) -> Start | None:
+        """Take the job that is due from the queue, with the executor to start it on."""
+        if self.fleet.room() is None:
+            return None
+        pressing = self.backlog.pressing
+        spare = self.fleet.able(pressing.needs) if pressing else None
+
+        @cache
+        def place(needs: Needs, presses: bool) -> Executor | None:
+            return self.fleet.room(needs, spare=None if presses else spare)
+
+        @cache
+        def later(needs: Needs) -> Fit:
+            return Fit.LATER if self.fleet.able(needs) else Fit.NOWHERE
+
+        def fit(job: Waiting) -> Fit:
+            return Fit.NOW if place(job.needs, job is pressing) else later(job.needs)
+
+        due = self.backlog.pick(fit)
+        executor = place(due.needs, due is pressing) if due else None
+        return Start(due, executor) if due and executor else None
+
     def reserve(self, due: Waiting, executor: Executor) -> None:
         """Keep room for a job while its attempt is being stored."""
         self.starting[due.job_id] = Start(due, executor)
         self.backlog.started(due.owner, due.program_id)
-        executor.held.add(due.job_id)
+        executor.held[due.job_id] = due.needs
 
     def unreserve(self, job_id: str) -> None:
         """Give up the room kept for a job, if there is any."""
         if start := self.starting.pop(job_id, None):
             self.backlog.stopped(start.due.owner, start.due.program_id)
-            start.executor.held.discard(job_id)
+            start.executor.held.pop(job_id, None)
 
     def agree(self, job_id: str, job: Job | None, now: float) -> None:
         """Make the memory of one job agree with the store; None is a job that is gone."""
@@ -92,11 +124,17 @@ class Memory:
         if lease := self.fleet.release(job_id):
             self.backlog.stopped(lease.owner, lease.program_id)
 
-    def snapshot(self, *, at: datetime, owner_limit: int | None, run_seconds: float | None) -> Snapshot:
-        """Return what every replica answers from."""
+    def snapshot(
+        self, *, at: datetime, now: float, owner_limit: int | None, run_seconds: float | None
+    ) -> Snapshot:
+        """Return what every replica answers from; `at` and `now` are the same moment."""
         executors = self.fleet.executors.values()
+        known = self.fleet.abilities(now).items()
         return Snapshot(
             at=at,
+            settled=now - self.since >= SETTLE_SECONDS,
+            known=tuple(Known(ability=each, silent_seconds=now - heard) for each, heard in known),
+            room=tuple(dict.fromkeys(each.left for each in executors if each.free)),
             executors=len(executors),
             slots=sum(each.slots for each in executors),
             free=sum(each.free for each in executors),
@@ -110,7 +148,8 @@ class Memory:
 
 
 def _waiting(job: Job) -> Waiting:
-    return Waiting(job.id, job.owner, job.run.program_id, job.priority, job.run.quota.running)
+    needs = Needs.of(job.run.kind, job.run.resources)
+    return Waiting(job.id, job.owner, job.run.program_id, job.priority, job.run.quota.running, needs)
 
 
 def _lease(job: Job, now: float) -> Lease:
@@ -123,5 +162,6 @@ def _lease(job: Job, now: float) -> Lease:
         executor=newest.executor,
         incarnation=newest.incarnation,
         since=now,
+        needs=Needs.of(job.run.kind, job.run.resources),
         cancel_requested=job.cancel_requested,
     )
