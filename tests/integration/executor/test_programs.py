@@ -151,3 +151,28 @@ async def test_task_simulates_and_gives_what_quafu_gives(executor: Rig) -> None:
     assert result["obs"] == pytest.approx(-1)
     assert result["expectations"] == pytest.approx([-1, 1])
     assert result["task"] is True
+
+
+async def test_what_quafu_draws_and_compiles_with_is_loaded_when_a_program_uses_it(executor: Rig) -> None:
+    told = await executor.run(
+        body(
+            "import sys",
+            "import numpy as np, quafu",
+            "from quafu.simulators import default_simulator",
+            "from quafu.elements import pulses",
+            "unused = [name for name in ('matplotlib', 'networkx', 'numba') if name in sys.modules]",
+            "q = quafu.QuantumCircuit(2)",
+            "q.h(0)",
+            "q.measure([0, 1])",
+            "quafu.simulate(q).plot_probabilities()",
+            "import matplotlib.pyplot as plt",
+            "bars = len(plt.gca().patches)",
+            "erf = float(pulses.erf(0.0))",
+            "coo = default_simulator.COO.from_numpy(np.eye(2))",
+            "import networkx, sparse",
+            "own = isinstance(coo, sparse.COO) and isinstance(coo, default_simulator.SparseArray)",
+            "return [unused, bars, erf, own, networkx.Graph().number_of_nodes()]",
+        )
+    )
+    assert told.end.end == "succeeded", told.detail
+    assert json.loads(told.result) == [[], 2, 0.0, True, 0]

@@ -19,10 +19,12 @@ def rehearse(task_class: type | None) -> None:
     """Go through the motions once, before there is an order.
 
     A forked process copies each page of the zygote at its first touch; touched here, while it waits,
-    those of a program's start cost the program nothing.
+    those of a program's start cost the program nothing. Where there is quafu the next program is most
+    likely one for it; touching what only the others need would cost each of them twice as much as it saves.
     """
     module.rehearse(task_class)
-    template.rehearse()
+    if task_class is None:
+        template.rehearse()
 
 
 def run_and_exit(order: Order, channel: socket.socket, task_class: type | None) -> NoReturn:

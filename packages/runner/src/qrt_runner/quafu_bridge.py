@@ -18,6 +18,8 @@ Everything is added beside what is there; a name that the installed pyquafu has 
 import functools
 from typing import Any
 
+from qrt_runner.deferred import deferring
+
 _OLD_SIMULATORS = {
     "qfvm_circ": "statevector",
     "qfvm_qasm": "statevector",
@@ -29,9 +31,10 @@ _OLD_SIMULATORS = {
 def install() -> type | None:
     """Add the older names to quafu; return the class of `task`, None where quafu is absent."""
     try:
-        import quafu
-        import quafu.simulators
-        from quafu.results import results
+        with deferring():
+            import quafu
+            import quafu.simulators.default_simulator
+            from quafu.results import results
     except ImportError:
         return None
     _bridge_results(results)

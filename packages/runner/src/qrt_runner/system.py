@@ -31,21 +31,31 @@ def prctl(option: int, value: int = 0) -> None:
 def fork_into(flags: int) -> int:
     """Fork with the child in the new namespaces of `flags`; return its pid, 0 in the child.
 
-    One fork where unshare(2) needs two: a process cannot enter a new pid namespace itself. Only for
-    a process with one thread: the C library's own fork handlers do not run.
+    One fork where unshare(2) needs two: a process cannot enter a new pid namespace itself. Only for a
+    process with one thread, and for a child that starts none: neither the C library's handlers of a fork
+    run in it nor Python's, which would touch, and so copy, some 250 pages to mend what no thread has left
+    broken. What is forked from the child by `os.fork` gets them.
     """
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = int(
         _libc.syscall(_SYS_CLONE[platform.machine()], ctypes.c_ulong(flags | signal.SIGCHLD), 0, 0, 0, 0)
     )
     errno = ctypes.get_errno()
-    if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-        return 0
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    ctypes.pythonapi.PyOS_AfterFork_Parent()  # in both: it releases what was held during the fork
     if pid < 0:
         raise OSError(errno, os.strerror(errno), "clone")
     return pid
+
+
+def fresh_signals() -> None:
+    """Set what a fresh Python has, whatever this process was started with."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not None:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def call(number: int, *arguments: int | bytes) -> int:

@@ -78,6 +78,7 @@ def _warm(control: socket.socket, *, level: str, readable: list[str], own_packag
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
         system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
     system.prctl(system.PR_SET_DUMPABLE, 0)
+    system.fresh_signals()
     task_class = None
     if own_packages is None:
         task_class = warmup.warm_up()

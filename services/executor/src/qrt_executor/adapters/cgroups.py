@@ -6,9 +6,11 @@ file system is needed in the sandbox. Without a control group the executor watch
 """
 
 import contextlib
+import errno
 import itertools
 import logging
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ _ROOT = Path("/sys/fs/cgroup")
 _OVERHEAD_BYTES = 16 << 20
 """What the init and the parked process hold besides the program."""
 _RUNTIME_PROCESSES = 2
+_PAUSES = tuple(0.001 * 2**n for n in range(12))
+"""Seconds between tries to remove a group: four seconds in all."""
 _numbers = itertools.count(1)
 """One count for the process: executors in it make their groups side by side."""
 
@@ -70,12 +74,19 @@ class Cgroup:
             return None
 
     def remove(self) -> None:
-        """Remove the groups; no process may be in them any more."""
+        """Remove the groups, whose processes are dead; blocks while the kernel is not done with one.
+
+        A process leaves its group a little after its death can be seen (Linux 6.18: when it was switched
+        out for the last time), on a busy machine some milliseconds.
+        """
         for directory in {self.memory, self.pids} - {None}:
-            try:
-                os.rmdir(directory)  # type: ignore[arg-type]
-            except OSError as exc:
-                log.warning("the control group %s is left behind: %s", directory, exc)
+            assert directory is not None  # noqa: S101 - taken out above
+            for pause in _PAUSES:
+                if _removed(directory):
+                    break
+                time.sleep(pause)
+            else:
+                log.warning("the control group %s is left behind: the kernel calls it busy", directory)
 
 
 class Cgroups:
@@ -95,6 +106,19 @@ class Cgroups:
         if pids is not None:
             pids.mkdir(exist_ok=True)
         return Cgroup(memory, pids, self._version)
+
+
+def _removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:
+            log.warning("the control group %s is left behind: %s", directory, exc)
+            return True
+        return False
+    return True
 
 
 def find_cgroups() -> Cgroups | None:
