@@ -110,6 +110,24 @@ def test_the_input_is_what_the_program_takes_with_tags_and_secrets() -> None:
         assert not judge.is_valid(bad), bad
 
 
+def test_models_are_components_of_their_own_names_and_do_not_displace_each_other() -> None:
+    same = {"type": "object", "properties": {"of": {"$ref": "#/$defs/Problem"}}, "required": ["of"]}
+    given = same | {"$defs": {"Problem": {"type": "integer"}, "a/b c": {"$ref": "#/$defs/nothing"}}}
+    taken = same | {"$defs": {"Problem": {"type": "string"}, "a/b c": {"type": "null"}}}
+    document = described(Signature(input=given, check={}, output=taken))
+    schemas = document["components"]["schemas"]
+    assert "Data" in described()["components"]["schemas"]
+    assert schemas["Problem"]["type"] == "object"
+    assert (schemas["Input.Problem"], schemas["Output.Problem"]) == ({"type": "integer"}, {"type": "string"})
+    assert (schemas["a_b_c"], schemas["Output.a_b_c"]["type"]) == (
+        {"$ref": "#/components/schemas/Anything"},
+        "null",
+    )
+    validator(document, "Input").validate({"of": 1})
+    assert not validator(document, "Input").is_valid({"of": "1"})
+    validator(document, "Output").validate({"of": "1"})
+
+
 def test_without_a_signature_any_object_is_an_input() -> None:
     document = described(None)
     validator(document, "Input").validate({"data": 1, "params": None})

@@ -61,15 +61,16 @@ def _token_url(endpoint: str) -> str:
 
 def _own_schemas(signature: Signature | None) -> Json:
     """Return what the program takes and gives, and the result that is made of it."""
-    given = embedded(signature.input if signature else {}, at="Input")
+    found = embedded(signature.input if signature else {}, at="Input", beside=_OWN)
+    given = found["Input"]
     given["type"] = "object"
     given["properties"] = {**given.get("properties", {}), TAGS: _TAGS, SECRETS: _SECRETS}
-    outcomes = [{"$ref": "#/components/schemas/Problem"}, {"maxProperties": 2}]
-    found: Json = {"Input": given}
-    output = embedded(signature.output, at="Output") if signature and signature.output else {}
-    if output.get("type") == "object":
-        output.pop("additionalProperties", None)  # the envelope's members stand among its own
-        found["Output"] = output
+    outcomes: list[Json] = [{"$ref": "#/components/schemas/Problem"}, {"maxProperties": 2}]
+    output = signature.output if signature else None
+    returned = embedded(output or {}, at="Output", beside=_OWN | found.keys())
+    if returned["Output"].get("type") == "object":
+        returned["Output"].pop("additionalProperties", None)  # the envelope's members stand among its own
+        found |= returned
         outcomes.insert(0, {"$ref": "#/components/schemas/Output"})
     else:
         outcomes.insert(0, {"type": "object"})
@@ -77,6 +78,7 @@ def _own_schemas(signature: Signature | None) -> Json:
     return found | {"ResultResponse": {"allOf": [envelope], "anyOf": outcomes}}
 
 
+_OWN = SCHEMAS.keys() | {"Input", "Output", "ResultResponse"}
 _TAGS: Json = {
     "type": "array",
     "maxItems": MAX_TAGS,

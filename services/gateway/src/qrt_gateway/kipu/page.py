@@ -80,12 +80,12 @@ def _curl(endpoint: str, value: Json) -> str:
 
 
 def _python(document: Json, value: Json) -> str:
-    endpoint = document["servers"][0]["url"]
+    endpoint, token_url = document["servers"][0]["url"], _token_url(document)
     return (
         "from qhub.service.client import HubServiceClient\n\n"
-        f'client = HubServiceClient("{endpoint}", key_id, key_secret, "{_token_url(document)}")\n'
+        f'client = HubServiceClient(\n    "{endpoint}",\n    key_id, key_secret, "{token_url}",\n)\n'
         f"execution = client.run({value!r})\n"
-        "print(execution.result())"
+        "print(execution.result().data())"
     )
 
 

@@ -1,5 +1,7 @@
 """JSON Schemas of the Service API's own shapes, and how a program's stand beside them."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 Json = dict[str, Any]
@@ -31,6 +33,7 @@ SCHEMAS: Json = {
             "timestamp": {"type": "string", "format": "date-time", "description": "With nanoseconds."},
         },
     },
+    "Anything": {"description": "What a program's schema refers to and does not define."},
     "HALLink": {
         "type": "object",
         "required": ["href"],
@@ -83,29 +86,39 @@ SCHEMAS: Json = {
 }
 
 _DEFINITIONS = "#/$defs/"
+_COMPONENTS = "#/components/schemas/"
+_UNNAMEABLE = re.compile(r"[^A-Za-z0-9._-]")
 
 
-def embedded(schema: Json, *, at: str) -> Json:
-    """Return a schema of its own as the component `at` of a document: its references lead there.
+def embedded(schema: Json, *, at: str, beside: Iterable[str]) -> Json:
+    """Return a schema of its own as components of a document: itself as `at`, and each of its definitions.
+
+    A definition keeps its name, unless that is one of those `beside` it: then it is called `at.Name`.
 
     Raises:
         RecursionError: it is nested absurdly deep.
     """
-    moved: Json = _moved(schema, f"#/components/schemas/{at}/$defs/")
-    moved.pop("$schema", None)
-    return moved
+    taken, definitions = {at, *beside}, schema.get("$defs")
+    definitions = definitions if isinstance(definitions, dict) else {}
+    names: dict[str, str] = {}
+    for name in definitions:
+        new = _UNNAMEABLE.sub("_", name) or "_"
+        while new in taken:
+            new = f"{at}.{new}"
+        names[name] = new
+        taken.add(new)
+    whole = {key: each for key, each in schema.items() if key not in ("$defs", "$schema")}
+    found: Json = {at: _moved(whole, names)}
+    return found | {names[name]: _moved(each, names) for name, each in definitions.items()}
 
 
-def _moved(value: Any, base: str) -> Any:
+def _moved(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {
-            key: base + each[len(_DEFINITIONS) :] if _is_reference(each) else _moved(each, base)
-            for key, each in value.items()
-        }
+        return {key: _moved(each, names) for key, each in value.items()}
     if isinstance(value, list):
-        return [_moved(each, base) for each in value]
+        return [_moved(each, names) for each in value]
+    if isinstance(value, str) and value.startswith(_DEFINITIONS):
+        name, slash, rest = value[len(_DEFINITIONS) :].partition("/")
+        name = name.replace("~1", "/").replace("~0", "~")
+        return _COMPONENTS + names.get(name, "Anything") + slash + rest
     return value
-
-
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(_DEFINITIONS)
