@@ -30,7 +30,7 @@ from qrt_contracts.commands import (
     ReadBuildLog,
     VersionSummary,
 )
-from qrt_contracts.faults import FieldError, NotFound, ProgramInvalid
+from qrt_contracts.faults import FieldError, NotFound, ProgramInvalid, Unavailable
 from qrt_contracts.values import BuildState, Program, ProgramKind
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.handlers.reading import body_as, id_of, query_as
@@ -46,7 +46,8 @@ TEXT = "text/plain; charset=utf-8"
 _PATH = "/v1/programs/{id}/versions"
 _ANSWER_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
-"""Between looks at a build whose registry has too many waiting already."""
+_STEP_SECONDS = 2.0
+"""How long the registry is asked to wait at a time: a gateway that stops lets go of it in between."""
 _NO_LINE = 1 << 31
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
@@ -123,12 +124,8 @@ async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a version, once its build has ended or the wait is over."""
     wait = min(query_as(request, VersionQuery).wait, MAX_WAIT_SECONDS)
     version = await _version(parts, request, caller)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + wait
-    while version.build.state is BuildState.BUILDING and (left := until - loop.time()) > 0:
-        page = await _page(parts, caller, id_in(request), version.number, after=_NO_LINE, wait=left)
-        if not page.complete:
-            await asyncio.sleep(min(_PAUSE_SECONDS, max(0.0, until - loop.time())))
+    if wait and version.build.state is BuildState.BUILDING:
+        page = await _awaited(parts, caller, id_in(request), version.number, after=_NO_LINE, wait=wait)
         version = version.model_copy(update={"build": page.build})
     return json(VersionView.of(version))
 
@@ -137,7 +134,8 @@ async def build(parts: Parts, request: Request, caller: Caller) -> Response:
     """Tell how a version's build stands, with lines of its log."""
     query = query_as(request, BuildQuery)
     program_id, number = id_in(request), (await _version(parts, request, caller)).number
-    page = await _page(parts, caller, program_id, number, after=query.after, wait=query.wait)
+    wait = min(query.wait, MAX_BUILD_WAIT_SECONDS)
+    page = await _awaited(parts, caller, program_id, number, after=query.after, wait=wait)
     return json(
         BuildView(
             program_id=program_id,
@@ -219,25 +217,43 @@ def _number(text: str) -> int:
     return int(text)
 
 
-async def _page(
-    parts: Parts, caller: Caller, program_id: str, number: int, *, after: int, wait: float
-) -> BuildLogPage:
-    wait = min(wait, MAX_BUILD_WAIT_SECONDS)
-    command = ReadBuildLog(
-        caller=caller.name, program_id=program_id, version=number, after=after, wait_seconds=wait
-    )
-    return await parts.bus.request(command, deadline=timedelta(seconds=wait + _ANSWER_SECONDS))
-
-
 async def _lines(
     parts: Parts, caller: Caller, program_id: str, number: int, *, follow: bool
 ) -> AsyncGenerator[str, None]:
-    after, wait = 0, 0  # the first answer is not waited for: it tells the client that there is something
+    after, wait = 0, 0.0  # the first answer is not waited for: it tells that there is something to follow
     while True:
-        page = await _page(parts, caller, program_id, number, after=after, wait=wait)
+        page = await _awaited(parts, caller, program_id, number, after=after, wait=wait)
         yield "".join(f"{line}\n" for line in page.lines)
         if page.complete or not (follow or page.lines):
             return
-        if wait and not page.lines:
-            await asyncio.sleep(_PAUSE_SECONDS)
-        after, wait = page.last, MAX_BUILD_WAIT_SECONDS if follow else 0
+        after, wait = page.last, MAX_BUILD_WAIT_SECONDS if follow else 0.0
+
+
+async def _awaited(
+    parts: Parts, caller: Caller, program_id: str, number: int, *, after: int, wait: float
+) -> BuildLogPage:
+    """Return what follows in a build's log: as soon as something does, or when the wait is over.
+
+    Raises:
+        Unavailable: the gateway is stopping meanwhile.
+    """
+    time = asyncio.get_running_loop().time
+    until = time() + wait
+    while True:
+        asked, left = time(), until - time()
+        page = await _page(parts, caller, program_id, number, after, min(left, _STEP_SECONDS))
+        if page.lines or page.complete or left <= _STEP_SECONDS:
+            return page
+        if parts.watching.closed:
+            raise Unavailable("the gateway is stopping; come again")
+        if time() - asked < _PAUSE_SECONDS:
+            await asyncio.sleep(_PAUSE_SECONDS)  # too many wait at the registry already
+
+
+async def _page(
+    parts: Parts, caller: Caller, program_id: str, number: int, after: int, wait: float
+) -> BuildLogPage:
+    command = ReadBuildLog(
+        caller=caller.name, program_id=program_id, version=number, after=after, wait_seconds=max(0.0, wait)
+    )
+    return await parts.bus.request(command, deadline=timedelta(seconds=_STEP_SECONDS + _ANSWER_SECONDS))
