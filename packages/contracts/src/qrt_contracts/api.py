@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from qrt_contracts.faults import Problem
+from qrt_contracts.faults import FieldError, Problem
 from qrt_contracts.jobs import Attempt, Job, QueuePlace
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
@@ -38,6 +38,30 @@ class _Request(BaseModel):
 
 class _View(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ProblemDocument(_View):
+    """The body of every refusal (RFC 9457), as `application/problem+json`; what has no value is left out."""
+
+    type: str
+    title: str
+    """One line that is the same for every occurrence."""
+    status: int
+    detail: str
+    """What is wrong this time, and often what to do."""
+    code: str
+    """Stable, for machines; docs/errors.md lists them."""
+    retryable: bool
+    """The same request can succeed later."""
+    field: str | None = None
+    """The field at fault."""
+    errors: tuple[FieldError, ...] | None = None
+    """Everything at fault, by JSON pointers into the body."""
+    traceback: str | None = None
+    """Of a user's program."""
+    retry_after_seconds: float | None = None
+    request_id: str | None = None
+    """To be found in the runtime's log."""
 
 
 # --- jobs -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from qrt_contracts.api import (
     WhoAmI,
 )
 from qrt_gateway.domain.accounts import Caller, Token
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.reading import body_as, id_of
 from qrt_gateway.handlers.resource import Parts, json, resource
 
@@ -27,11 +28,13 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({200: WhoAmI})
 async def who_am_i(_: Parts, __: Request, caller: Caller) -> Response:
     """Tell whose token the request carries."""
     return json(WhoAmI(name=caller.name, admin=caller.admin))
 
 
+@described({201: TokenIssued}, body=CreateAccountRequest, refuses=(403, 409))
 async def create_account(parts: Parts, request: Request, caller: Caller) -> Response:
     """Create an account and its first token."""
     wanted = await body_as(request, CreateAccountRequest, limit=parts.max_body_bytes)
@@ -39,11 +42,13 @@ async def create_account(parts: Parts, request: Request, caller: Caller) -> Resp
     return json(_issued(token, secret), status=201)
 
 
+@described({200: TokenList})
 async def list_tokens(parts: Parts, _: Request, caller: Caller) -> Response:
     """List the caller's tokens, without their secrets."""
     return json(TokenList(tokens=tuple(map(_view, await parts.accounts.tokens(caller)))))
 
 
+@described({201: TokenIssued}, body=CreateTokenRequest, refuses=(403, 409))
 async def create_token(parts: Parts, request: Request, caller: Caller) -> Response:
     """Give the caller another token."""
     wanted = await body_as(request, CreateTokenRequest, limit=parts.max_body_bytes)
@@ -51,6 +56,7 @@ async def create_token(parts: Parts, request: Request, caller: Caller) -> Respon
     return json(_issued(token, secret), status=201, location=f"/v1/tokens/{token.id}")
 
 
+@described({204: "It is revoked."})
 async def revoke(parts: Parts, request: Request, caller: Caller) -> Response:
     """End one of the caller's tokens."""
     await parts.accounts.revoke(caller, id_of(request.path_params["id"], what="token"))

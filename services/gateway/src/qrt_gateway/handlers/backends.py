@@ -8,6 +8,7 @@ from qrt_contracts.api_fleet import BackendList, BackendView, ExecutorList, Exec
 from qrt_contracts.faults import Forbidden, NotFound
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.backends import Offer
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.resource import Parts, json, resource
 
 
@@ -20,11 +21,13 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({200: BackendList})
 async def list_backends(parts: Parts, _: Request, __: Caller) -> Response:
     """List every backend, by name."""
     return json(BackendList(backends=tuple(map(_view, await parts.fleet.backends()))))
 
 
+@described({200: BackendView})
 async def show_backend(parts: Parts, request: Request, _: Caller) -> Response:
     """Show one backend; its name is taken in upper or lower case."""
     name = request.path_params["name"]
@@ -36,6 +39,7 @@ async def show_backend(parts: Parts, request: Request, _: Caller) -> Response:
     raise NotFound(f"there is no backend {name[:64]!r}; there is: {known}")
 
 
+@described({200: ExecutorList}, refuses=(403,))
 async def list_executors(parts: Parts, _: Request, caller: Caller) -> Response:
     """List every executor that is alive, for administrators."""
     if not caller.admin:

@@ -9,6 +9,7 @@ from qrt_contracts.api import CircuitList
 from qrt_contracts.commands import ReadOutputs
 from qrt_contracts.values import Circuit, OutputKind
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
@@ -28,6 +29,7 @@ def routes(parts: Parts) -> list[Route]:
     return [resource(parts, "/v1/jobs/{id}/circuits", get=circuits)]
 
 
+@described({200: CircuitList}, query=CircuitsQuery)
 async def circuits(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return a page of the circuits that have ended."""
     query, job_id = query_as(request, CircuitsQuery), job_id_of(request)

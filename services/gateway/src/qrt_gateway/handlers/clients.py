@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from qrt_contracts.api import ClientIssued, ClientList, ClientView, CreateClientRequest
 from qrt_gateway.domain.accounts import Caller, Client
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.reading import body_as, id_of
 from qrt_gateway.handlers.resource import Parts, json, resource
 
@@ -18,11 +19,13 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({200: ClientList})
 async def list_clients(parts: Parts, _: Request, caller: Caller) -> Response:
     """List the caller's clients, without their secrets."""
     return json(ClientList(clients=tuple(map(_view, await parts.clients.list(caller)))))
 
 
+@described({201: ClientIssued}, body=CreateClientRequest, refuses=(403, 409))
 async def create(parts: Parts, request: Request, caller: Caller) -> Response:
     """Give the caller a client."""
     wanted = await body_as(request, CreateClientRequest, limit=parts.max_body_bytes)
@@ -31,6 +34,7 @@ async def create(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(issued, status=201, location=f"/v1/clients/{client.id}")
 
 
+@described({204: "It is revoked."})
 async def revoke(parts: Parts, request: Request, caller: Caller) -> Response:
     """End one of the caller's clients, and the tokens it was given."""
     await parts.clients.revoke(caller, id_of(request.path_params["id"], what="client"))

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from qrt_contracts.api_fleet import CredentialRequest, CredentialView
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.reading import body_as
 from qrt_gateway.handlers.resource import Parts, json, resource
 
@@ -15,6 +16,7 @@ def routes(parts: Parts) -> list[Route]:
     return [resource(parts, "/v1/account/credentials/{cloud}", get=show, put=keep, delete=forget)]
 
 
+@described({200: CredentialView}, body=CredentialRequest, refuses=(409,))
 async def keep(parts: Parts, request: Request, caller: Caller) -> Response:
     """Keep a token, in place of an earlier one."""
     wanted = await body_as(request, CredentialRequest, limit=parts.max_body_bytes)
@@ -23,12 +25,14 @@ async def keep(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(CredentialView(cloud=cloud, updated_at=at))
 
 
+@described({200: CredentialView})
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Tell that a token is kept, and since when."""
     cloud = request.path_params["cloud"]
     return json(CredentialView(cloud=cloud, updated_at=await parts.secrets.kept_at(caller.name, cloud)))
 
 
+@described({204: "It is forgotten."})
 async def forget(parts: Parts, request: Request, caller: Caller) -> Response:
     """Forget a token; jobs submitted before keep their copy."""
     await parts.secrets.forget(caller.name, request.path_params["cloud"])

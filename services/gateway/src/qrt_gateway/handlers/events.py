@@ -16,6 +16,7 @@ from starlette.routing import Route
 from qrt_contracts.api import AttemptFrame, EndFrame, ErrorFrame, Frame, OutputsFrame
 from qrt_contracts.faults import InvalidRequest, RuntimeFault
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import Header, Media, described
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, resource
@@ -32,11 +33,16 @@ KEEP_ALIVE_SECONDS = 15.0
 _PLACE = re.compile(r"([0-9]{1,9})\.([0-9]{1,12})(\.end)?")
 
 
+EVENTS = Media(("text/event-stream",), "Frames as server-sent events, to the end of the job.")
+LAST_EVENT = Header("Last-Event-ID", "Where the client was when its connection broke.", _PLACE.pattern)
+
+
 def routes(parts: Parts) -> list[Route]:
     """Return the route of streams as server-sent events."""
     return [resource(parts, PATH, get=events)]
 
 
+@described({200: EVENTS, 204: "Everything was sent before."}, query=StreamQuery, headers=(LAST_EVENT,))
 async def events(parts: Parts, request: Request, caller: Caller) -> Response:
     """Send a job's frames as events, to its end."""
     query, job_id = query_as(request, StreamQuery), job_id_of(request)

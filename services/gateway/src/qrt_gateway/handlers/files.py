@@ -14,12 +14,20 @@ from qrt_contracts.jobs import Job
 from qrt_contracts.values import OutputFile
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.ranges import ByteRange, Unsatisfiable, asked_range
+from qrt_gateway.handlers.described import Header, Media, described
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.problems import RangeNotSatisfiable, answer
 from qrt_gateway.handlers.resource import Parts, json, resource
 from qrt_gateway.handlers.streaming import begun
 
 _UNSAFE = re.compile(r'[^ -~]|["\\]')
+
+
+FILE = Media(("application/octet-stream",), "The file.")
+PART = Media(("application/octet-stream",), "The bytes that the header Range asks for.")
+RANGE = Header("Range", "One range of bytes, such as `bytes=0-99`.")
+IF_RANGE = Header("If-Range", "The header Range counts only for the content of this ETag.")
+IF_NONE_MATCH = Header("If-None-Match", "The ETag of the content that the client has.")
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -30,12 +38,18 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({200: FileList})
 async def list_files(parts: Parts, request: Request, caller: Caller) -> Response:
     """List a job's output files; empty while it has not ended."""
     job = await _job(parts, request, caller)
     return json(FileList(job_id=job.id, files=job.files, skipped_files=job.skipped_files))
 
 
+@described(
+    {200: FILE, 206: PART, 304: "The client has it."},
+    headers=(RANGE, IF_RANGE, IF_NONE_MATCH),
+    refuses=(416,),
+)
 async def content(parts: Parts, request: Request, caller: Caller) -> Response:
     """Send one file's bytes, or the one range of them that is asked for."""
     job = await _job(parts, request, caller)

@@ -15,12 +15,18 @@ from qrt_contracts.ids import HexId, new_id
 from qrt_contracts.states import JobState
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.texts import canonical
+from qrt_gateway.handlers.described import Header, described
 from qrt_gateway.handlers.reading import body_as, id_of, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
 from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.submissions import Judged
 
 _KEY = re.compile(r"[ -~]{1,255}")
+
+
+IDEMPOTENCY = Header(
+    "Idempotency-Key", "The same again finds the job that the first request made.", f"^{_KEY.pattern}$"
+)
 
 
 class ListQuery(BaseModel):
@@ -44,6 +50,7 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({200: JobView, 201: JobView}, body=SubmitRequest, headers=(IDEMPOTENCY,), refuses=(404, 409))
 async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     """Queue a job: 201 for a new one, 200 for the one an earlier request with the same key made."""
     key = _idempotency_key(request)
@@ -74,6 +81,7 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(JobView.of(reply.job), status=status, location=f"/v1/jobs/{reply.job.id}")
 
 
+@described({200: JobList}, query=ListQuery)
 async def list_jobs(parts: Parts, request: Request, caller: Caller) -> Response:
     """List the caller's jobs, newest first."""
     query = query_as(request, ListQuery)
@@ -81,18 +89,21 @@ async def list_jobs(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(JobList(jobs=tuple(map(JobView.of, page.jobs)), next_cursor=page.next_cursor))
 
 
+@described({200: JobView})
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a job; a queued one with its place, and why it waits."""
     found = await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request)))
     return json(JobView.of(found.job, place=found.place))
 
 
+@described({200: JobView})
 async def cancel(parts: Parts, request: Request, caller: Caller) -> Response:
     """Ask for a job's end; the answer shows where it stands now."""
     reply = await parts.bus.request(CancelJob(caller=caller.name, job_id=job_id_of(request)))
     return json(JobView.of(reply.job))
 
 
+@described({204: "It is forgotten."}, refuses=(409,))
 async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
     """Forget an ended job."""
     await parts.bus.request(DeleteJob(caller=caller.name, job_id=job_id_of(request)))

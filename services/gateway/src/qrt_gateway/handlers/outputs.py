@@ -14,6 +14,7 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output, OutputKind
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import Media, described
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
@@ -21,6 +22,9 @@ from qrt_gateway.handlers.streaming import Streamed, begun
 
 PAGE = 1000
 TEXT = "text/plain; charset=utf-8"
+
+
+LOG = Media((TEXT,), "The log of the newest attempt, as text.")
 
 
 class OutputsQuery(BaseModel):
@@ -50,6 +54,7 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({200: OutputsView}, query=OutputsQuery)
 async def outputs(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return a page of stored outputs."""
     query, job_id = query_as(request, OutputsQuery), job_id_of(request)
@@ -78,6 +83,7 @@ async def outputs(parts: Parts, request: Request, caller: Caller) -> Response:
     )
 
 
+@described({200: LOG}, query=LogsQuery)
 async def logs(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of the newest attempt as text: all of it once the job has ended."""
     follow, job_id = query_as(request, LogsQuery).follow, job_id_of(request)

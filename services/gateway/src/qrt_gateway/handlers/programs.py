@@ -23,11 +23,16 @@ from qrt_contracts.faults import NotFound
 from qrt_contracts.ids import HexId, new_id
 from qrt_contracts.values import ProgramKind
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import Media, described
 from qrt_gateway.handlers.reading import body_as, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
 from qrt_gateway.handlers.streaming import begun
 from qrt_gateway.handlers.uploads import ARCHIVE, is_form, upload_as
 from qrt_gateway.handlers.versions import bundle_of, id_in, judged
+
+SOURCE = Media(
+    ("text/x-python; charset=utf-8", "application/zip"), "The source, or the canonical zip of a project."
+)
 
 
 class ListQuery(BaseModel):
@@ -49,6 +54,7 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({201: ProgramView}, body=CreateProgramRequest, form=ProgramForm, refuses=(409,))
 async def create(parts: Parts, request: Request, caller: Caller) -> Response:
     """Create a program with its first version."""
     if is_form(request):
@@ -67,6 +73,7 @@ async def create(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(ProgramView.of(found), status=201, location=f"/v1/programs/{found.id}")
 
 
+@described({200: ProgramList}, query=ListQuery)
 async def list_programs(parts: Parts, request: Request, caller: Caller) -> Response:
     """List the caller's programs, or the one of a name."""
     query = query_as(request, ListQuery)
@@ -77,12 +84,14 @@ async def list_programs(parts: Parts, request: Request, caller: Caller) -> Respo
     return json(ProgramList(programs=views, next_cursor=page.next_cursor, total=page.total))
 
 
+@described({200: ProgramView})
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a program."""
     found = await parts.bus.request(GetProgram(caller=caller.name, program_id=id_in(request)))
     return json(ProgramView.of(found.program))
 
 
+@described({200: ProgramView}, body=UpdateProgramRequest, refuses=(409,))
 async def update(parts: Parts, request: Request, caller: Caller) -> Response:
     """Change what describes a program."""
     program_id = id_in(request)
@@ -92,12 +101,14 @@ async def update(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(ProgramView.of(found.program))
 
 
+@described({204: "It is deleted."})
 async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
     """Delete a program."""
     await parts.bus.request(DeleteProgram(caller=caller.name, program_id=id_in(request)))
     return Response(status_code=204)
 
 
+@described({200: SOURCE})
 async def source(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return what a program's newest version was made of: its source, or the zip of its project."""
     found = await parts.bus.request(GetProgram(caller=caller.name, program_id=id_in(request)))

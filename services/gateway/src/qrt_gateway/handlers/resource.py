@@ -1,6 +1,6 @@
 """A path and what each method does there, behind authentication."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -49,6 +49,20 @@ Endpoint = Callable[[Parts, Request, Caller], Awaitable[Response]]
 """Answers one method of one path for an authenticated caller."""
 
 
+class Resource(Route):
+    """The route of one path, with what answers there."""
+
+    def __init__(
+        self,
+        path: str,
+        dispatch: Callable[[Request], Awaitable[Response]],
+        endpoints: Mapping[str, Endpoint],
+    ) -> None:
+        super().__init__(path, dispatch, methods=list(endpoints))
+        self.endpoints = endpoints
+        """By method."""
+
+
 def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
     """Return the route of `path`; each keyword is a method in lower case."""
     endpoints = {method.upper(): endpoint for method, endpoint in methods.items()}
@@ -64,7 +78,7 @@ def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
                 raise fault from error
             raise
 
-    return Route(path, dispatch, methods=list(endpoints))
+    return Resource(path, dispatch, endpoints)
 
 
 def json(view: BaseModel, *, status: int = 200, location: str | None = None) -> Response:

@@ -11,6 +11,7 @@ from qrt_contracts.api import MAX_WAIT_SECONDS, ResultView
 from qrt_contracts.jobs import Job
 from qrt_contracts.values import Payload
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, resource
@@ -32,6 +33,7 @@ def routes(parts: Parts) -> list[Route]:
     return [resource(parts, "/v1/jobs/{id}/result", get=result)]
 
 
+@described({200: ResultView}, query=ResultQuery)
 async def result(parts: Parts, request: Request, caller: Caller) -> Response:
     """Answer once the job has ended or the wait is over."""
     wait = min(query_as(request, ResultQuery).wait, MAX_WAIT_SECONDS)

@@ -33,6 +33,7 @@ from qrt_contracts.commands import (
 from qrt_contracts.faults import FieldError, NotFound, ProgramInvalid, Unavailable
 from qrt_contracts.values import BuildState, Program, ProgramKind
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.described import Media, described
 from qrt_gateway.handlers.reading import body_as, id_of, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
 from qrt_gateway.handlers.streaming import Streamed, begun
@@ -50,6 +51,9 @@ _STEP_SECONDS = 2.0
 """How long the registry is asked to wait at a time: a gateway that stops lets go of it in between."""
 _NO_LINE = 1 << 31
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+LOG = Media((TEXT,), "The log of the build, a line each.")
 
 
 class ListQuery(BaseModel):
@@ -96,6 +100,7 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
+@described({201: ProgramView}, body=AddVersionRequest, form=VersionForm, refuses=(409,))
 async def add_version(parts: Parts, request: Request, caller: Caller) -> Response:
     """Give a program a new version; the same upload as the newest one's changes nothing."""
     program_id = id_in(request)
@@ -111,6 +116,7 @@ async def add_version(parts: Parts, request: Request, caller: Caller) -> Respons
     return json(ProgramView.of(found), status=201, location=location)
 
 
+@described({200: VersionList}, query=ListQuery)
 async def list_versions(parts: Parts, request: Request, caller: Caller) -> Response:
     """List a program's versions, newest first."""
     query = query_as(request, ListQuery)
@@ -120,6 +126,7 @@ async def list_versions(parts: Parts, request: Request, caller: Caller) -> Respo
     return json(VersionList(versions=views, next_cursor=page.next_cursor, total=page.total))
 
 
+@described({200: VersionView}, query=VersionQuery)
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a version, once its build has ended or the wait is over."""
     wait = min(query_as(request, VersionQuery).wait, MAX_WAIT_SECONDS)
@@ -130,6 +137,7 @@ async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(VersionView.of(version))
 
 
+@described({200: BuildView}, query=BuildQuery)
 async def build(parts: Parts, request: Request, caller: Caller) -> Response:
     """Tell how a version's build stands, with lines of its log."""
     query = query_as(request, BuildQuery)
@@ -148,6 +156,7 @@ async def build(parts: Parts, request: Request, caller: Caller) -> Response:
     )
 
 
+@described({200: LOG}, query=LogQuery)
 async def build_log(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of a build as text, to the build's end if it is followed."""
     follow = query_as(request, LogQuery).follow
