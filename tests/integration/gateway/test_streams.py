@@ -163,6 +163,17 @@ async def test_who_may_not_listen_gets_a_problem_instead_of_a_socket(
     assert response.headers["x-request-id"]
 
 
+async def test_a_websocket_where_there_is_none_is_refused_in_words(served: tuple[World, str]) -> None:
+    _, url = served
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with websockets.connect(url.replace("http://", "ws://") + "/v1/nothing"):
+            pass
+    response = refused.value.response
+    problem = json.loads(response.body or b"")
+    assert (response.status_code, problem["code"]) == (404, "NotFound")
+    assert "/v1/nothing" in problem["detail"]
+
+
 async def test_a_listener_that_leaves_is_forgotten(served: tuple[World, str]) -> None:
     gateway, url = served
     gateway.scheduler.add(JOB, status=JobState.RUNNING, attempt=1)

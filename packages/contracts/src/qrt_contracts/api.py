@@ -67,22 +67,33 @@ class ProblemDocument(_View):
 # --- jobs -------------------------------------------------------------------------------------
 
 
+_Tag = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f]+$"})
+]
+_Secret = Annotated[str, Field(json_schema_extra={"minLength": 1, "pattern": r"^[^\x00]+$"})]
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_. -]{0,63}$"
+
+
 class SubmitRequest(_Request):
     """`POST /v1/jobs`. Name the program by id, or by name among your own.
 
     The header `Idempotency-Key` makes a repeated submission answer with the first one's job.
     """
 
-    program_id: str | None = None
+    program_id: str | None = Field(
+        default=None, json_schema_extra={"description": "32 hexadecimal digits; dashes are taken too."}
+    )
     program_name: str | None = None
     version: int | None = Field(default=None, ge=1)
     input: Any = None
     priority: int = Field(default=0, ge=-100, le=100)
     seed: int | None = Field(default=None, ge=0, lt=1 << 63)
     """Fixes what the simulator samples for the job's circuits."""
-    tags: tuple[str, ...] = Field(default=(), max_length=64)
+    tags: tuple[_Tag, ...] = Field(default=(), max_length=64)
     """Words to find the job by, each of 1 to 256 characters."""
-    secrets: dict[str, str] | None = Field(default=None, repr=False)
+    secrets: dict[str, _Secret] | None = Field(
+        default=None, repr=False, json_schema_extra={"propertyNames": {"pattern": _VARIABLE}}
+    )
     """What only the program may read: `ibmToken` is told to it as the environment variable SECRET_IBM_TOKEN.
 
     The input of a service program may hold both as `$tags` and `$secrets` instead.

@@ -77,7 +77,9 @@ class CredentialRequest(_Request):
     It is kept and sent sealed, given to the executors that run the account's jobs, and never told again.
     """
 
-    token: Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+    token: Annotated[
+        SecretStr, Field(min_length=1, max_length=4096, json_schema_extra={"pattern": "^[!-~]+$"})
+    ]
 
     @field_validator("token")
     @classmethod

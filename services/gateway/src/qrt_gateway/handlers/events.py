@@ -34,7 +34,7 @@ _PLACE = re.compile(r"([0-9]{1,9})\.([0-9]{1,12})(\.end)?")
 
 
 EVENTS = Media(("text/event-stream",), "Frames as server-sent events, to the end of the job.")
-LAST_EVENT = Header("Last-Event-ID", "Where the client was when its connection broke.", _PLACE.pattern)
+LAST_EVENT = Header("Last-Event-ID", "Where the client was when its connection broke.", f"^{_PLACE.pattern}$")
 
 
 def routes(parts: Parts) -> list[Route]:
