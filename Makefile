@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos check format bench bench-live bench-executor lock clean
+.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos check format bench bench-live bench-executor bench-circuits lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -60,6 +60,10 @@ bench-live: .venv/ready-dev  ## Live outputs beside a bare fan-out; last line is
 bench-executor: .venv/ready-dev .venv/bench/ready  ## What starting a job costs, beside a floor and peers; last line is JSON
 	@scripts/system-packages rabbitmq-server bwrap
 	@$(BIN)/python -m benchmarks.executor $(ARGS)
+
+bench-circuits: .venv/ready-dev  ## 1,000 circuits of one program beside simulating them in a process; last line is JSON
+	@scripts/system-packages bwrap
+	@$(BIN)/python -m benchmarks.circuits $(ARGS)
 
 lock: .venv/ready-dev  ## Renew constraints.txt
 	scripts/lock

@@ -96,6 +96,63 @@ async def test_a_circuit_sent_without_waiting_is_retrieved_later(executor: Rig) 
     assert json.loads(told.result) == [1000] * 5 + ["Completed"]
 
 
+async def test_circuits_that_are_not_waited_for_are_refused_at_once_all_the_same(executor: Rig) -> None:
+    told = await ran(
+        executor,
+        *BELL,
+        "import quafu.exceptions as errors",
+        "task.send(bell(), wait=False, group='g')",  # what the backend takes is known from here on
+        "said = []",
+        "def refused(call):",
+        "    try: call()",
+        "    except errors.QuafuError as exc: said.append([type(exc).__name__, str(exc)])",
+        "refused(lambda: task.send(bell(300), wait=False))",
+        "q = bell(); q.gates[0].name = 'BOGUS'",
+        "refused(lambda: task.send(q, wait=False))",
+        "refused(lambda: task.send(quafu.QuantumCircuit(2), wait=False))",
+        "refused(lambda: task.send(bell(), name='x' * 300, wait=False))",
+        "refused(lambda: task.retrieve_group('nobody'))",
+        "for _ in range(300): task.send(bell(), wait=False, group='g')",
+        "task.retrieve_group('g')",
+        "while len(done := task.retrieve_group('g', verbose=False)) < 301: pass",
+        "return [said, sum(sum(each.counts.values()) for each in done)]",
+    )
+    said, shots = json.loads(told.result)
+    assert [kind for kind, _ in said] == ["CircuitError"] * 3 + ["UserError"] * 2
+    assert "300 qubits are too many" in said[0][1]
+    assert "name has at most 256 characters" in said[3][1]
+    assert shots == 301_000
+    assert "Group:  g\n" in told.log
+    assert [int(each["id"]) for each in circuits(told)][-1] >= 301
+
+
+async def test_noise_is_simulated_as_the_circuit_says_and_fixed_by_the_seed(executor: Rig) -> None:
+    told = await ran(
+        executor,
+        *BELL,
+        "task.config(shots=100_000)",
+        "q = quafu.QuantumCircuit(2)",
+        "q.x(0)",
+        "q.cnot(0, 1)",
+        "q.measure([0, 1], cbits=[0, 1])",
+        "q.add_noise('ampdamping', [0.3], qubits=[1], gates=['cx'])",
+        "counts = dict(task.send(q).counts)",
+        "try: task.send(bell(11).add_noise('bitflip', [0.1], qubits=[0]))",
+        "except quafu.exceptions.CircuitError as exc: return [counts, str(exc)]",
+        seed=3,
+    )
+    counts, refused = json.loads(told.result)
+    assert set(counts) == {"10", "11"}
+    assert counts["10"] == pytest.approx(30_000, abs=1000)
+    assert "11 qubits are too many: the simulator takes 10 with noise" in refused
+
+
+async def test_a_program_that_talks_past_its_task_is_ended(executor: Rig) -> None:
+    told = await ran(executor, "task.calls.tell('send', id=1)", "import time", "time.sleep(60)")
+    assert told.end.end == "failed"
+    assert "a question that is none of a task's" in told.detail
+
+
 async def test_observables_are_measured_in_their_bases(executor: Rig) -> None:
     told = await ran(
         executor,

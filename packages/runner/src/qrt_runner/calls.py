@@ -1,4 +1,4 @@
-"""What a program asks of the executor: one question at a time, over its event socket."""
+"""What a program asks of the executor, one question at a time, and tells it, over its event socket."""
 
 import json
 import os
@@ -35,9 +35,7 @@ class Calls:
             CallRefused: the executor will not or cannot.
             RuntimeError: called in a process the program has forked.
         """
-        if os.getpid() != self._process:
-            raise RuntimeError("task works in the program's own process only, not in a fork")
-        question = json.dumps({"method": method, **fields}).encode()
+        question = self._question(method, fields)
         with self._turn:
             with self._sending:
                 frames.send(self._channel, frames.Frame.CALL, question)
@@ -46,3 +44,18 @@ class Calls:
         if refusal := reply.get("refused"):
             raise CallRefused(refusal["kind"], refusal["detail"])
         return reply["answer"]
+
+    def tell(self, method: str, **fields: Any) -> None:
+        """Say something that needs no answer, and go on at once.
+
+        Raises:
+            RuntimeError: called in a process the program has forked.
+        """
+        question = self._question(method, fields)
+        with self._sending:
+            frames.send(self._channel, frames.Frame.TELL, question)
+
+    def _question(self, method: str, fields: dict[str, Any]) -> bytes:
+        if os.getpid() != self._process:
+            raise RuntimeError("task works in the program's own process only, not in a fork")
+        return json.dumps({"method": method, **fields}).encode()

@@ -33,6 +33,8 @@ class Frame(IntEnum):
     """program -> executor: JSON `{method, ...}`, one at a time; the program waits for the reply."""
     REPLY = 9
     """executor -> program: JSON, the answer to the call."""
+    TELL = 10
+    """program -> executor: what a CALL holds, but the program does not wait, and there is no reply."""
 
 
 def send(channel: socket.socket, frame: Frame, *parts: bytes) -> None:

@@ -11,10 +11,16 @@ from typing import Any, NoReturn
 import numpy as np
 import quafu
 from quafu import exceptions
+from quafu.elements import KrausChannel
 from quafu.exceptions import CircuitError, ServerError, UserError
 from quafu.results import results
 
+from qrt_runner import noise
 from qrt_runner.calls import CallRefused, Calls
+from qrt_runner.sent import Sent
+
+_WORD = 256
+"""Characters of a circuit's name or group."""
 
 _ERRORS: dict[str, type[Exception]] = {
     "user": UserError,
@@ -65,7 +71,8 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
         self.calls = calls
         self.runtime_job_id = ""
         self.submit_history: dict[str, list[str]] = {}
-        self._sent: dict[str, tuple[dict[int, int], str]] = {}
+        self._sent = Sent(self._ask, self._tell)
+        self._circuits: dict[str, tuple[dict[int, int], str]] = {}
 
     def config(
         self,
@@ -100,7 +107,14 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
         structure = info["full_info"].get("topological_structure")
         return {**info, "mapping": _qubit_names(structure or {}), "topology_diagram": None}
 
-    def send(self, qc: Any, name: str = "", group: str = "", wait: bool = True) -> Any:
+    def send(
+        self,
+        qc: Any,
+        name: str = "",
+        group: str = "",
+        wait: bool = True,
+        verbose: bool = False,  # noqa: ARG002 - pyquafu 0.3 said more
+    ) -> Any:
         """Send a circuit; return its result, or at once what stands for it until `retrieve` tells more.
 
         Raises:
@@ -111,30 +125,49 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
         shots = _checked_shots(self.shots)
         _check_circuit(qc)
         measures, qasm = dict(qc.measures), _qasm(qc)
-        told = self._ask(
-            "send",
-            circuit={"qasm": qasm, "qubits": qc.num, "shots": shots, "gates": _gates(qc)},
+        told = self._sent.send(
+            {"qasm": qasm, "qubits": qc.num, "shots": shots, "gates": _gates(qc)},
             backend=self.backend,
-            name=str(name),
-            group=str(group),
+            name=_word(name, "name"),
+            group=_word(group, "group"),
             wait=bool(wait),
             compile=bool(self.compile),
             priority=int(self.priority),
         )
-        self._sent[told["id"]] = (measures, qasm)
+        self._circuits[told["id"]] = (measures, qasm)
         self.submit_history.setdefault(group, []).append(told["id"])
         return self._result(told, failing=wait)
 
     def retrieve(self, taskid: str) -> Any:
         """Return how a circuit sent in this job stands. Raises UserError for an unknown id."""
-        if taskid not in self._sent:
+        if taskid not in self._circuits:
             raise UserError(f"no task {taskid} was sent in this job")
-        return self._result(self._ask("retrieve", id=taskid), failing=False)
+        told = self._sent.stand(taskid)
+        if told is None:
+            raise UserError(f"the circuit {taskid} is not known any more")
+        return self._result(told, failing=False)
+
+    def retrieve_group(self, group: str, history: Any = None, verbose: bool = True) -> Any:
+        """Return the results of a group's circuits that have completed; print how each stands if `verbose`.
+
+        Raises:
+            UserError: nothing was sent under that name, or a circuit of it is not known any more.
+        """
+        taskids = (history or self.submit_history).get(group)
+        if taskids is None:
+            raise UserError(f"no group {group!r} was sent in this job")
+        told = self._sent.stand_together([each for each in taskids if each in self._circuits])
+        if missing := [each for each in taskids if each not in told]:
+            raise UserError(f"the circuit {missing[0]} is not known, or not any more")
+        if verbose:
+            _print_group(group, [told[each] for each in taskids])
+        done = (told[each] for each in taskids if told[each]["status"] == "Completed")
+        return [self._result(each, failing=False) for each in done]
 
     def _result(self, told: dict[str, Any], *, failing: bool) -> Any:
         if failing and told["status"] == "Failed":
             _refuse(told["error_kind"], told["error"])
-        return RuntimeResult(told, *self._sent[told["id"]])
+        return RuntimeResult(told, *self._circuits[told["id"]])
 
     def _ask(self, method: str, **fields: Any) -> Any:
         if self.calls is None:
@@ -143,6 +176,26 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
             return self.calls.ask(method, **fields)
         except CallRefused as refused:
             _refuse(refused.kind, refused.detail)
+
+    def _tell(self, method: str, **fields: Any) -> None:
+        if self.calls is None:
+            raise UserError("this task is not connected to a runtime")
+        self.calls.tell(method, **fields)
+
+
+def _print_group(group: str, circuits: list[dict[str, Any]]) -> None:
+    rows = [("task_id", "task_name", "status")]
+    rows += [(each["id"], each["name"] or "Untitled", each["status"]) for each in circuits]
+    print("Group: ", group or "Untitled group")  # noqa: T201 - as pyquafu does
+    for taskid, name, status in rows:
+        print(f"{taskid:<16}     {name:<10}     {status:<10}")  # noqa: T201
+
+
+def _word(text: Any, what: str) -> str:
+    word = str(text)
+    if len(word) > _WORD or not word.isprintable():
+        raise UserError(f"a circuit's {what} has at most {_WORD} characters, all printable")
+    return word
 
 
 def _qubit_names(structure: dict[str, Any]) -> dict[int, str]:
@@ -175,9 +228,23 @@ def _check_circuit(qc: Any) -> None:
 
 def _qasm(qc: Any) -> str:
     try:
-        return str(qc.to_openqasm())
+        return _noisy_qasm(qc) if qc.noised else str(qc.to_openqasm())
     except Exception as exc:  # quafu raises whatever a gate without a name in OpenQASM leads to
         raise CircuitError(f"the circuit cannot be written as OpenQASM: {exc}") from exc
+
+
+def _noisy_qasm(qc: Any) -> str:
+    """Return a circuit as OpenQASM with lines of noise in between, which the simulator reads."""
+    plain = quafu.QuantumCircuit(qc.num, qc.cbits_num)
+    lines = [*plain.to_openqasm().splitlines()]
+    for gate in qc.gates:
+        if isinstance(gate, KrausChannel):
+            lines.append(noise.line_of(gate))
+        else:
+            plain.gates = [gate]
+            lines += plain.to_openqasm().splitlines()[4:]
+    lines += [f"measure q[{qubit}] -> meas[{cbit}];" for qubit, cbit in qc.measures.items()]
+    return "\n".join([*lines, ""])
 
 
 def _gates(qc: Any) -> list[str]:

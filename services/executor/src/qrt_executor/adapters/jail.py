@@ -144,12 +144,15 @@ class Jail:
                     elif kind is Frame.CALL:
                         _check_turn(calling)
                         calling = group.create_task(self._answer(payload, sink))
+                    elif kind is Frame.TELL:
+                        await sink.call(payload)
                     elif kind is Frame.RESULT:
                         result = payload
                     else:
                         error = claim_from(payload)
                 await sink.room()
-        except ProtocolViolation as violation:
+                await asyncio.sleep(0)  # a program that never stops talking must not keep others waiting
+        except (ProtocolViolation, InvalidCall) as violation:
             sink.violation(str(violation))
         finally:
             if calling is not None:

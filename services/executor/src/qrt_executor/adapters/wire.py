@@ -37,6 +37,7 @@ class Frame(IntEnum):
     ERROR = 7
     CALL = 8
     REPLY = 9
+    TELL = 10
 
 
 def frame(kind: Frame, payload: bytes) -> bytes:
@@ -64,14 +65,17 @@ class Caps:
                 return self.result_bytes
             case Frame.ERROR:
                 return _ERROR_BYTES
-            case Frame.CALL:
+            case Frame.CALL | Frame.TELL:
                 return _CALL_BYTES
             case _:
                 raise ProtocolViolation(f"a frame of type {kind}, which a program may not send")
 
 
 class FrameReader:
-    """Cuts what is read into frames, and checks their order: (INTERIM | CALL)*, then RESULT or ERROR."""
+    """Cuts what is read into frames, and checks their order.
+
+    It is (INTERIM | CALL | TELL)*, then RESULT or ERROR.
+    """
 
     def __init__(self, caps: Caps) -> None:
         self._caps = caps

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 SIMULATOR = "simulator"
+NOISE = frozenset({"bitflip", "dephasing", "depolarizing", "ampdamping", "decoherence"})
+"""quafu's noise channels, by the names they have among a circuit's gates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,14 @@ MAX_PENDING = 10_000
 """Circuits of one attempt that may wait at once."""
 MAX_KEPT = 10_000
 """Circuits of one attempt that can be retrieved; the oldest are forgotten first."""
+MAX_KEPT_OUTCOMES = 500_000
+"""Different outcomes of one attempt's ended circuits that are kept, together."""
+MAX_QASM_BYTES = 4 << 20
+"""Of one circuit, as OpenQASM."""
+MAX_PENDING_BYTES = 32 << 20
+"""Of all circuits of one attempt that wait at once."""
+MAX_ASKED = 1000
+"""Circuits that one question can be about."""
 MAX_SHOTS = 1_000_000
 CLOSE_SECONDS = 5.0
 
@@ -41,6 +49,8 @@ class _Body(_Question):
 
 class _Send(_Question):
     method: Literal["send"]
+    id: int = Field(ge=1, le=10**12)
+    """Chosen by the program's side, which may tell of a circuit without waiting for an answer."""
     circuit: _Body
     backend: str
     name: str = Field(default="", max_length=256)
@@ -48,11 +58,13 @@ class _Send(_Question):
     wait: bool
     compile: bool = True
     priority: int = 2
+    learn: bool = False
+    """Also answer what the backend takes, so that circuits within it need not be asked about."""
 
 
 class _Retrieve(_Question):
     method: Literal["retrieve"]
-    id: str
+    ids: tuple[str, ...] = Field(max_length=MAX_ASKED)
 
 
 class _Backend(_Question):
@@ -117,8 +129,9 @@ class Circuits:
         self._clock = clock
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._unfinished: dict[str, _Sent] = {}
+        self._pending_bytes = 0
+        self._kept_outcomes = 0
         self._lines: dict[str, _Line] = {}
-        self._number = 0
         self._tasks = Tasks("circuits")
 
     async def answer(self, question: bytes) -> bytes:
@@ -146,33 +159,28 @@ class Circuits:
     async def _answer(self, asked: _Send | _Retrieve | _Backend) -> dict[str, Any]:
         match asked:
             case _Send():
-                sent = self._take(asked, await self._reach.find(asked.backend))
+                backend = await self._reach.find(asked.backend)
+                sent = self._take(asked, backend)
                 if asked.wait:
                     await sent.done.wait()
-                return sent.told()
+                return sent.told() | ({"takes": _takes(backend)} if asked.learn else {})
             case _Retrieve():
-                known = self._sent.get(asked.id)
-                if known is None:
-                    raise CircuitRefused("user", f"the circuit {asked.id[:64]} is not known any more")
-                return known.told()
+                known = [self._sent[each] for each in asked.ids if each in self._sent]
+                return {"circuits": [each.told() for each in known]}
             case _Backend():
                 return dict(await (await self._reach.find(asked.backend)).describe())
 
     def _take(self, asked: _Send, backend: Backend) -> _Sent:
-        order = CircuitOrder(
-            **asked.circuit.model_dump(), name=asked.name, compile=asked.compile, priority=asked.priority
-        )
-        if order.shots > MAX_SHOTS:
-            raise CircuitRefused("user", f"{order.shots} shots are too many; a circuit can have {MAX_SHOTS}")
-        if len(self._unfinished) >= MAX_PENDING:
-            raise CircuitRefused("user", f"{MAX_PENDING} circuits wait already; wait for some of them")
+        order = _order(asked)
+        self._check_room(order)
         backend.check(order)
-        self._number += 1
         name = backend.info.name
-        sent = _Sent(str(self._number), order, asked.group, name, self._clock())
+        sent = _Sent(str(asked.id), order, asked.group, name, self._clock())
+        if sent.id in self._sent or sent.id in self._unfinished:
+            raise InvalidCall("a circuit by the id of another")
         self._sent[sent.id] = self._unfinished[sent.id] = sent
-        while len(self._sent) > MAX_KEPT:
-            self._sent.popitem(last=False)
+        self._pending_bytes += len(order.qasm)
+        self._forget()
         line = self._lines.get(name)
         if line is None:
             line = self._lines[name] = _Line()
@@ -182,6 +190,24 @@ class Circuits:
         line.filled.set()
         return sent
 
+    def _check_room(self, order: CircuitOrder) -> None:
+        if order.shots > MAX_SHOTS:
+            raise CircuitRefused("user", f"{order.shots} shots are too many; a circuit can have {MAX_SHOTS}")
+        if len(order.qasm) > MAX_QASM_BYTES:
+            raise CircuitRefused(
+                "circuit", f"{len(order.qasm)} bytes of OpenQASM are too many; {MAX_QASM_BYTES} are taken"
+            )
+        if len(self._unfinished) >= MAX_PENDING or self._pending_bytes > MAX_PENDING_BYTES:
+            raise CircuitRefused(
+                "user", f"{len(self._unfinished)} circuits wait already; wait for some of them"
+            )
+
+    def _forget(self) -> None:
+        """Let go of the oldest circuits, so that their number and what they led to stays bounded."""
+        while len(self._sent) > MAX_KEPT or self._kept_outcomes > MAX_KEPT_OUTCOMES:
+            _, oldest = self._sent.popitem(last=False)
+            self._kept_outcomes -= len(oldest.counts)
+
     async def _work(self, backend: Backend, line: _Line) -> None:
         """Run what waits for one backend, for as long as the attempt lasts."""
         bench: Bench | None = None
@@ -190,7 +216,7 @@ class Circuits:
                 while not line.waiting:
                     line.filled.clear()
                     await line.filled.wait()
-                batch = [line.waiting.popleft() for _ in range(min(backend.batch, len(line.waiting)))]
+                batch = _batch(line, backend.batch)
                 for sent in batch:
                     sent.status = "running"
                 try:
@@ -216,11 +242,14 @@ class Circuits:
             self._settle(sent, "failed")
         else:
             sent.counts = outcome
+            if sent.id in self._sent:
+                self._kept_outcomes += len(outcome)
             self._settle(sent, "completed")
 
     def _settle(self, sent: _Sent, status: Literal["completed", "failed", "cancelled"]) -> None:
         sent.status = status
         del self._unfinished[sent.id]
+        self._pending_bytes -= len(sent.order.qasm)
         sent.done.set()
         self._record(
             Circuit(
@@ -236,6 +265,43 @@ class Circuits:
                 ended_at=self._clock(),
             )
         )
+
+
+def _order(asked: _Send) -> CircuitOrder:
+    body = asked.circuit
+    return CircuitOrder(
+        qasm=body.qasm,
+        qubits=body.qubits,
+        shots=body.shots,
+        gates=body.gates,
+        name=asked.name,
+        compile=asked.compile,
+        priority=asked.priority,
+    )
+
+
+def _batch(line: _Line, most: int) -> list[_Sent]:
+    """Take what goes to a backend together: up to `most` circuits, fewer of large ones."""
+    batch = [line.waiting.popleft()]
+    size = len(batch[0].order.qasm)
+    while line.waiting and len(batch) < most and size < MAX_QASM_BYTES:
+        batch.append(line.waiting.popleft())
+        size += len(batch[-1].order.qasm)
+    return batch
+
+
+def _takes(backend: Backend) -> dict[str, Any] | None:
+    """Return what a backend takes without further questions; None if it must look at each circuit."""
+    info = backend.info
+    if not info.simulated:
+        return None
+    return {
+        "name": info.name,
+        "qubits": info.qubits,
+        "gates": info.gates,
+        "shots": MAX_SHOTS,
+        "bytes": MAX_QASM_BYTES,
+    }
 
 
 async def _close(bench: Bench | None) -> None:

@@ -10,6 +10,7 @@ import httpx
 
 from qrt_contracts.values import BackendInfo
 from qrt_executor.adapters.backends.quafu_api import PAUSES, CloudTask, Device, QuafuApi
+from qrt_executor.domain.backends import NOISE
 from qrt_executor.ports import Backend, Bench, CircuitOrder, CircuitRefused
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,11 @@ class Machine:
                 "circuit",
                 f"The qubit number {circuit.qubits} is too large for backend {name} "
                 f"which has {self._device.qubits} qubits",
+            )
+        if circuit.gates & NOISE:
+            raise CircuitRefused(
+                "circuit",
+                f"{name} takes no noise channels: the simulator does, a machine has noise of its own",
             )
         if name not in _UNCHECKED:
             self._check_gates(circuit)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import orjson
 
 from qrt_contracts.values import BackendInfo, Limits
-from qrt_executor.domain.backends import SIMULATOR
+from qrt_executor.domain.backends import NOISE, SIMULATOR
 from qrt_executor.ports import (
     Bench,
     CircuitOrder,
@@ -30,6 +30,8 @@ SOURCE = b"from qrt_runner.simulator import run\n"
 MAX_QUBITS = 24
 MAX_CLIFFORD_QUBITS = 32
 """pyquafu counts the outcomes of its Clifford simulator in 32 bits, and silently cuts longer ones."""
+MAX_NOISY_QUBITS = 10
+"""Of a circuit with noise: its density matrix has twice as many."""
 BATCH = 64
 GATES = (
     "barrier", "ccx", "cnot", "cp", "crx", "cry", "crz", "cs", "cswap", "ct", "cx", "cy", "cz", "delay",
@@ -60,9 +62,14 @@ class Simulator:
 
     def check(self, circuit: CircuitOrder) -> None:
         """Return if it takes this circuit. Raises CircuitRefused."""
-        unknown = sorted(circuit.gates - set(GATES))
+        unknown = sorted(circuit.gates - set(GATES) - NOISE)
         if unknown:
             raise CircuitRefused("circuit", f"the simulator has no gate {unknown[0][:64]!r}")
+        if circuit.gates & NOISE and circuit.qubits > MAX_NOISY_QUBITS:
+            raise CircuitRefused(
+                "circuit",
+                f"{circuit.qubits} qubits are too many: the simulator takes {MAX_NOISY_QUBITS} with noise",
+            )
         if circuit.qubits <= MAX_QUBITS:
             return
         if not circuit.gates <= CLIFFORD:
