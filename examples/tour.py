@@ -33,6 +33,8 @@ def main():
         service.run(name="countdown", params={}).value(timeout=60)
     except JobFailed as failed:
         print("a job that fails says why:", failed)
+    sweep = service.run_many("countdown", [{"steps": steps} for steps in (1, 2, 3)])
+    print("three at once:", sweep.results(timeout=60))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import json
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -19,9 +19,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from qrt_contracts import api, api_programs
+from qrt_contracts.api_programs import VersionList, VersionView
 from qrt_contracts.endings import Ending, ended
 from qrt_contracts.faults import Conflict, NameTaken, NotAuthenticated, NotFound, RuntimeFault
 from qrt_contracts.ids import new_id
@@ -120,6 +121,7 @@ class StandIn:
             Route("/v1/programs/{id}", self._guarded(self.update_program), methods=["PATCH"]),
             Route("/v1/programs/{id}", self._guarded(self.delete_program), methods=["DELETE"]),
             Route("/v1/programs/{id}/versions", self._guarded(self.add_version), methods=["POST"]),
+            Route("/v1/programs/{id}/versions", self._guarded(self.list_versions)),
             Route("/v1/programs/{id}/source", self._guarded(self.get_source)),
             Route("/v1/jobs", self._guarded(self.submit), methods=["POST"]),
             Route("/v1/jobs", self._guarded(self.list_jobs)),
@@ -129,6 +131,7 @@ class StandIn:
             Route("/v1/jobs/{id}/logs", self._guarded(self.get_logs)),
             Route("/v1/jobs/{id}/cancel", self._guarded(self.cancel), methods=["POST"]),
             WebSocketRoute("/v1/jobs/{id}/stream", self.stream),
+            WebSocketRoute("/v1/stream", self.stream_many),
         ]
         return Starlette(routes=routes)
 
@@ -201,6 +204,23 @@ class StandIn:
         program.view = program.view.model_copy(update={"latest": newest})
         return _json(program.view, 201)
 
+    async def list_versions(self, request: Request) -> Response:
+        """Tell each version by the newest's bundle; two a page."""
+        program = self._program(request)
+        before = int(request.query_params.get("cursor", program.view.latest.number + 1))
+        numbers = range(before - 1, max(before - 3, 0), -1)
+        views = tuple(
+            VersionView(
+                number=number,
+                kind=program.view.kind,
+                bundle=program.view.latest.bundle,
+                created_at=program.view.created_at,
+            )
+            for number in numbers
+        )
+        more = str(numbers[-1]) if numbers and numbers[-1] > 1 else None
+        return _json(VersionList(versions=views, next_cursor=more, total=program.view.latest.number))
+
     async def get_source(self, request: Request) -> Response:
         return PlainTextResponse(self._program(request).source)
 
@@ -232,9 +252,11 @@ class StandIn:
 
     async def list_jobs(self, request: Request) -> Response:
         limit, skip = int(request.query_params["limit"]), int(request.query_params.get("cursor", 0))
-        wanted = request.query_params.get("status")
+        asked = request.query_params
         views = [job.view for job in self.jobs.values()][::-1]
-        views = [view for view in views if wanted in (None, view.status)]
+        views = [view for view in views if asked.get("status") in (None, view.status)]
+        views = [view for view in views if asked.get("program_id") in (None, view.program.id)]
+        views = [view for view in views if asked.get("tag") in (None, *view.tags)]
         more = str(skip + limit) if skip + limit < len(views) else None
         return _json(api.JobList(jobs=tuple(views[skip : skip + limit]), next_cursor=more))
 
@@ -273,6 +295,30 @@ class StandIn:
             raise Conflict("it has not ended")
         del self.jobs[job.view.id]
         return Response(status_code=204)
+
+    async def stream_many(self, socket: WebSocket) -> None:
+        """Tell the end of each job that is subscribed to; nothing else."""
+        await socket.accept()
+
+        async def tell(job_id: str) -> None:
+            job = self.jobs[job_id]
+            while job.view.status not in TERMINAL:
+                await asyncio.to_thread(job.wait, lambda: job.view.status in TERMINAL, 0.5)
+            view = job.view
+            end = api.EndFrame(
+                job_id=job_id, status=view.status, attempt=1, last_output=0, problem=view.problem
+            )
+            await socket.send_text(end.model_dump_json())
+
+        with suppress(WebSocketDisconnect):
+            async with asyncio.TaskGroup() as group:
+                try:
+                    while True:
+                        asked = api.Subscribe.model_validate_json(await socket.receive_text())
+                        group.create_task(tell(asked.job_id or ""))
+                except WebSocketDisconnect:
+                    for task in group._tasks:
+                        task.cancel()
 
     async def stream(self, socket: WebSocket) -> None:
         job = self.jobs[socket.path_params["id"]]
@@ -367,6 +413,8 @@ def _queued(program: StandInProgram, asked: api.SubmitRequest) -> api.JobView:
         cancel_requested=False,
         problem=None,
         priority=asked.priority,
+        tags=asked.tags,
+        seed=asked.seed,
         backend=view.backend,
         limits=Limits(),
         last_output=0,

@@ -29,6 +29,7 @@ async def test_a_program_is_uploaded_changed_listed_and_deleted(service: AsyncRu
     assert (changed.version, changed.description) == (2, "d")
     assert [program.name for program in await service.programs()] == ["first", "second"]
     assert (await service.program(name="first")).data == WAITS
+    assert [each.number for each in await changed.versions()] == [2, 1]
     await service.delete_program(first)
     with pytest.raises(errors.ProgramNotFound):
         await service.program(first)

@@ -127,6 +127,16 @@ def test_an_update_changes_what_was_given_and_prints_the_program(
     assert capsys.readouterr().out == f"After update, the program is:\n{program}\n"
 
 
+def test_a_program_tells_its_versions(service: RuntimeService, quick: str) -> None:
+    for number in range(4):
+        service.update_program(quick, data=f"{QUICK}# {number}")
+
+    assert [each.number for each in service.program(quick).versions()] == [5, 4, 3, 2, 1]
+    assert service.versions(quick) == service.programs(refresh=True)[0].versions()
+    with pytest.raises(errors.ProgramNotFound):
+        service.versions("0" * 32)
+
+
 def test_an_update_of_nothing_only_warns(service: RuntimeService, quick: str) -> None:
     with pytest.warns(UserWarning, match="nothing to change"):
         assert service.update_program(quick) is None

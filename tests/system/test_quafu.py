@@ -15,12 +15,13 @@ from tests.support.quafu_client import QuafuClient, QuafuStream, Refused
 from tests.support.quafu_replay import SOURCE, replay
 from tests.support.waiting import wait_until
 from tests.system.client import Api
-from tests.system.composition import TOKEN, Composition
+from tests.system.composition import ROOT, TOKEN, Composition
 
 pytestmark = [pytest.mark.quafu, pytest.mark.asyncio(loop_scope="session")]
 
 T = TypeVar("T")
 BASES = {"enveloped": "/", "bare": "/compat/quafu-a/"}
+EXAMPLES = ROOT / "examples"
 COUNTDOWN = """
 import time
 def run(task, userpub, params):
@@ -191,6 +192,55 @@ def run(task, userpub, params):
     ]
     assert "there is no backend 'ScQ-P10' here" in log
     assert len(heard) == 3
+
+
+async def test_the_examples_reach_the_known_values_through_the_task(composition: Composition) -> None:
+    account = Account(api_token=TOKEN, url=composition.url)
+
+    def ran(name: str) -> tuple[Any, list[float], int]:
+        with RuntimeService(account) as service:
+            program = service.upload_program(str(EXAMPLES / f"{name}.py"), name=f"{name}-{new_id()}")
+            job = service.run(program_id=program, params={}, seed=1)
+            outputs = [each.value for each in job.outputs() if isinstance(each, InterimResult)]
+            return job.value(timeout=60), [each["energy"] for each in outputs], len(job.circuits())
+
+    (vqe, vqe_energies, vqe_circuits), (qaoa, qaoa_energies, _) = await asyncio.gather(
+        threaded(ran, "vqe_h2"), threaded(ran, "qaoa_maxcut")
+    )
+    assert vqe["energy"] == pytest.approx(-1.857275, abs=0.01)
+    assert vqe["energies"] == vqe_energies
+    assert vqe_circuits == 6 * (4 * 6 + 2)
+    assert (qaoa["cut"], qaoa["energy"]) == (5, pytest.approx(-4.65, abs=0.1))
+    assert qaoa_energies == sorted(qaoa_energies, reverse=True)
+    assert qaoa_energies[-1] == qaoa["energy"]
+
+
+async def test_a_sweep_is_run_followed_and_collected(composition: Composition) -> None:
+    source = """
+import quafu
+def run(task, userpub, params):
+    q = quafu.QuantumCircuit(1)
+    q.ry(0, params["angle"])
+    q.measure([0], cbits=[0])
+    return task.send(q).counts.get("1", 0)
+"""
+    account = Account(api_token=TOKEN, url=composition.url)
+
+    def swept() -> tuple[Any, Any, Any]:
+        with RuntimeService(account) as service:
+            program = service.upload_program(source, name=f"sweep-{new_id()}")
+            angles = [{"angle": 0.3 * k} for k in range(8)]
+            first = service.run_many(program, [*angles, {}], seed=1)
+            again = service.run_many(program, angles, seed=1)
+            ended = sorted(index for index, _ in first.as_completed(timeout=60))
+            assert ended == list(range(9))
+            return first.results(failures=True), again.results(timeout=60), first.failures
+
+    results, again, failures = await threaded(swept)
+    assert results[:8] == again
+    assert results[0] == 0
+    assert list(failures) == [8]
+    assert "KeyError: 'angle'" in str(failures[8])
 
 
 async def test_the_backends_are_told(composition: Composition) -> None:

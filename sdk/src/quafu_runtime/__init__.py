@@ -16,16 +16,20 @@ from quafu_runtime._account import Account
 from quafu_runtime._async_client import AsyncClient
 from quafu_runtime._async_job import AsyncJob
 from quafu_runtime._async_service import AsyncRuntimeService
+from quafu_runtime._async_sweep import AsyncSweep
 from quafu_runtime._client import Client
 from quafu_runtime._decoder import ResultDecoder
 from quafu_runtime._job import Job
 from quafu_runtime._many import JobChange, JobEnd, JobEvent, JobRefused
 from quafu_runtime._outputs import InterimResult, JobOutput, LogText
 from quafu_runtime._program import RuntimeProgram
+from quafu_runtime._record import JobResult
 from quafu_runtime._service import RuntimeService
 from quafu_runtime._status import JOB_FINAL_STATES, JobStatus
 from quafu_runtime._stream_async import AsyncJobsStream, AsyncOutputStream
 from quafu_runtime._stream_sync import JobsStream, OutputStream
+from quafu_runtime._sweep import Sweep
+from quafu_runtime._sweep_state import SweepProgress, SweepResults
 from quafu_runtime.errors import (
     JobCancelled,
     JobFailed,
@@ -33,6 +37,7 @@ from quafu_runtime.errors import (
     JobTimeout,
     QuafuRuntimeError,
     RequestRefused,
+    SweepFailed,
 )
 
 RuntimeJob = Job
@@ -45,6 +50,7 @@ __all__ = [
     "AsyncJobsStream",
     "AsyncOutputStream",
     "AsyncRuntimeService",
+    "AsyncSweep",
     "Client",
     "InterimResult",
     "Job",
@@ -56,6 +62,7 @@ __all__ = [
     "JobNotSucceeded",
     "JobOutput",
     "JobRefused",
+    "JobResult",
     "JobStatus",
     "JobTimeout",
     "JobsStream",
@@ -69,5 +76,9 @@ __all__ = [
     "RuntimeJob",
     "RuntimeProgram",
     "RuntimeService",
+    "Sweep",
+    "SweepFailed",
+    "SweepProgress",
+    "SweepResults",
     "errors",
 ]

@@ -15,7 +15,7 @@ from quafu_runtime._callbacks import listener
 from quafu_runtime._decoder import ResultDecoder
 from quafu_runtime._job import CANCEL_SECONDS
 from quafu_runtime._outputs import InterimResult, LogText
-from quafu_runtime._record import JobRecord
+from quafu_runtime._record import JobRecord, JobResult
 from quafu_runtime._status import JobStatus
 from quafu_runtime._stream import StreamState
 from quafu_runtime._stream_async import AsyncOutputStream
@@ -58,7 +58,7 @@ class AsyncJob:
         self,
         wait: bool = True,
         timeout: float | None = None,  # noqa: ASYNC109  # ends in the typed JobTimeout
-    ) -> dict[str, Any]:
+    ) -> JobResult:
         """Return how the job stands or ended; see `Job.result`.
 
         Raises:
@@ -203,6 +203,9 @@ class AsyncJob:
         view = await self._client.send(_calls.get_job(self.id))
         self._record.learn(view)
         return view
+
+    def _repr_html_(self) -> str:
+        return self._record.html()
 
     def __repr__(self) -> str:
         view = self._record.view

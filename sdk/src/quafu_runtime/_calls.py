@@ -21,6 +21,7 @@ from qrt_contracts.api_programs import (
     ProgramList,
     ProgramView,
     UpdateProgramRequest,
+    VersionList,
 )
 from qrt_contracts.faults import field_errors
 from qrt_contracts.states import JobState
@@ -91,6 +92,13 @@ def get_source(program_id: str) -> Call[str]:
     return Call(request, reads_text, errors.ProgramNotFound)
 
 
+def list_versions(program_id: str, *, cursor: str | None = None) -> Call[VersionList]:
+    """Read one page of a program's versions, newest first."""
+    query = {"limit": str(PAGE)} | ({} if cursor is None else {"cursor": cursor})
+    request = Request(method="GET", path=f"/v1/programs/{_id(program_id)}/versions", query=query)
+    return Call(request, reads(VersionList), errors.ProgramNotFound)
+
+
 def list_programs(*, cursor: str | None = None, name: str | None = None) -> Call[ProgramList]:
     """Read one page of the account's programs, newest first; with `name`, only the one of that name."""
     query = {"limit": str(PAGE)}
@@ -138,10 +146,15 @@ def get_job(job_id: str) -> Call[JobView]:
 
 
 def list_jobs(
-    *, limit: int, cursor: str | None = None, program_id: str | None = None, status: JobState | None = None
+    *,
+    limit: int,
+    cursor: str | None = None,
+    program_id: str | None = None,
+    status: JobState | None = None,
+    tag: str | None = None,
 ) -> Call[JobList]:
     """Read one page of the account's jobs, newest first."""
-    given = {"limit": str(limit), "cursor": cursor, "program_id": program_id, "status": status}
+    given = {"limit": str(limit), "cursor": cursor, "program_id": program_id, "status": status, "tag": tag}
     query = {key: str(value) for key, value in given.items() if value is not None}
     return Call(Request(method="GET", path="/v1/jobs", query=query), reads(JobList))
 

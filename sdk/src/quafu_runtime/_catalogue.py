@@ -2,12 +2,16 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qrt_contracts.api_programs import ProgramList, ProgramView
+from qrt_contracts.ids import plain
 from quafu_runtime._program import RuntimeProgram, program_fields, read_source
 from quafu_runtime.errors import InvalidRequest, ProgramNotFound
+
+MOST_AT_ONCE = 32
+"""Requests of one sweep that may be on their way: as many as there are connections."""
 
 
 def upload_fields(
@@ -37,6 +41,8 @@ def run_fields(
     params: Any,
     version: int | None,
     priority: int,
+    seed: int | None,
+    tags: Sequence[str],
 ) -> dict[str, Any]:
     """Return the fields of a submission.
 
@@ -49,19 +55,55 @@ def run_fields(
         raise InvalidRequest.because("inputs and params are two names of one argument: give one of them")
     named = {"program_id": program_id} if program_id is not None else {"program_name": name}
     fields = {**named, "input": inputs if params is None else params, "priority": priority}
-    return fields if version is None else {**fields, "version": version}
+    more = {"version": version, "seed": seed, "tags": tuple(tags) or None}
+    return fields | {name: value for name, value in more.items() if value is not None}
+
+
+def sweep_fields(
+    program: "str | RuntimeProgram",
+    *,
+    params: Any,
+    version: int | None,
+    priority: int,
+    seed: int | None,
+    tags: Sequence[str],
+) -> dict[str, Any]:
+    """Return the fields of one submission of a sweep; `program` is a program, its id or its name."""
+    given = program if isinstance(program, str) else program.program_id
+    by_id = plain(given) is not None
+    return run_fields(
+        program_id=given if by_id else None,
+        name=None if by_id else given,
+        inputs=None,
+        params=params,
+        version=version,
+        priority=priority,
+        seed=seed,
+        tags=tags,
+    )
+
+
+def check_concurrency(concurrency: int) -> None:
+    """Return if it is a number of requests that can be on their way. Raises InvalidRequest."""
+    if not 1 <= concurrency <= MOST_AT_ONCE:
+        raise InvalidRequest.because(
+            f"concurrency is a whole number from 1 to {MOST_AT_ONCE}", field="concurrency"
+        )
 
 
 class Catalogue:
     """The account's programs, oldest first, as last read from the runtime."""
 
-    def __init__(self) -> None:
+    def __init__(self, versions: Callable[[str], Any]) -> None:
+        self._versions = versions
         self.complete = False
         self._programs: list[RuntimeProgram] = []
 
     def replace(self, pages: list[ProgramList]) -> None:
         """Take in the whole list, page by page, newest first as the runtime gives it."""
-        newest_first = [RuntimeProgram.of(view) for page in pages for view in page.programs]
+        newest_first = [
+            RuntimeProgram.of(view, versions=self._versions) for page in pages for view in page.programs
+        ]
         self._programs = newest_first[::-1]
         self.complete = True
 
@@ -72,6 +114,11 @@ class Catalogue:
     def slice(self, *, limit: int | None, skip: int) -> list[RuntimeProgram]:
         """Return `limit` programs after the first `skip`."""
         return self._programs[skip:] if limit is None else self._programs[skip : skip + limit]
+
+    def facts(self, url: str) -> list[tuple[str, Any]]:
+        """Return what a notebook shows of a service: nothing that would have to be asked for."""
+        listed = ", ".join(program.name for program in self._programs) or None
+        return [("runtime", url), ("programs, as last listed", listed)]
 
     def __len__(self) -> int:
         return len(self._programs)

@@ -13,7 +13,7 @@ from quafu_runtime._client import Client
 from quafu_runtime._decoder import ResultDecoder
 from quafu_runtime._interim import InterimStreaming
 from quafu_runtime._outputs import LogText
-from quafu_runtime._record import JobRecord
+from quafu_runtime._record import JobRecord, JobResult
 from quafu_runtime._said import CANCEL_FAILED, FINISHED, say
 from quafu_runtime._status import JobStatus
 from quafu_runtime._stream import StreamState
@@ -69,7 +69,7 @@ class Job:
         """Return the id of the program the job runs."""
         return self.program.id
 
-    def result(self, wait: bool = True, timeout: float | None = None) -> dict[str, Any]:
+    def result(self, wait: bool = True, timeout: float | None = None) -> JobResult:
         """Return how the job stands or ended.
 
         Args:
@@ -255,6 +255,9 @@ class Job:
         view = self._client.send(_calls.get_job(self.id))
         self._record.learn(view)
         return view
+
+    def _repr_html_(self) -> str:
+        return self._record.html()
 
     def __repr__(self) -> str:
         view = self._record.view

@@ -1,15 +1,16 @@
 """Programs as a user sees them, and what an upload is made of."""
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from qrt_contracts.api_programs import ProgramView
 from qrt_contracts.values import Visibility
-from quafu_runtime.errors import InvalidRequest
+from quafu_runtime import _html
+from quafu_runtime.errors import InvalidRequest, InvalidState
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,10 +36,17 @@ class RuntimeProgram(Mapping[str, Any]):
     """The limits the program sets for itself; the others have the runtime's defaults."""
     created_at: datetime
     updated_at: datetime
+    _versions: "Callable[[str], Any] | None" = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, view: ProgramView, *, data: str | None = None) -> "RuntimeProgram":
-        """Return the program that the runtime describes."""
+    def of(
+        cls,
+        view: ProgramView,
+        *,
+        data: str | None = None,
+        versions: "Callable[[str], Any] | None" = None,
+    ) -> "RuntimeProgram":
+        """Return the program that the runtime describes; `versions` asks for a program's by its id."""
         return cls(
             program_id=view.id,
             name=view.name,
@@ -55,7 +63,20 @@ class RuntimeProgram(Mapping[str, Any]):
             limits=view.limits.model_dump(exclude_none=True),
             created_at=view.created_at,
             updated_at=view.updated_at,
+            _versions=versions,
         )
+
+    def versions(self) -> Any:
+        """Return the program's versions, newest first: `number`, `kind`, `bundle`, `created_at`, `build`.
+
+        To be awaited, if the program came from an `AsyncRuntimeService`.
+
+        Raises:
+            ProgramNotFound: it was deleted.
+        """
+        if self._versions is None:
+            raise InvalidState("this program came from no service: ask one for `versions(program_id)`")
+        return self._versions(self.program_id)
 
     def __getitem__(self, key: str) -> Any:
         if key not in _FIELDS:
@@ -68,13 +89,16 @@ class RuntimeProgram(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(_FIELDS)
 
+    def _repr_html_(self) -> str:
+        return _html.facts(f"Program {self.name}", self.items())
+
     def __str__(self) -> str:
         return "\n".join(
             f"{key}: {value}" for key, value in self.items() if key != "data" or value is not None
         )
 
 
-_FIELDS = tuple(field.name for field in fields(RuntimeProgram))
+_FIELDS = tuple(each.name for each in fields(RuntimeProgram) if not each.name.startswith("_"))
 
 _METADATA = frozenset(
     {"name", "backend", "group", "description", "is_public", "cost", "max_execution_time", "limits"}

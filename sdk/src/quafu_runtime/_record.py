@@ -10,8 +10,16 @@ from qrt_contracts.api import EndFrame, JobView, ResultView
 from qrt_contracts.endings import TITLES, Ending
 from qrt_contracts.faults import Problem
 from qrt_contracts.states import TERMINAL, JobState
-from quafu_runtime._status import JobStatus, status_of
-from quafu_runtime.errors import JobCancelled, JobFailed
+from quafu_runtime import _html
+from quafu_runtime._status import JobStatus, state_of, status_of
+from quafu_runtime.errors import JobCancelled, JobFailed, JobNotSucceeded
+
+
+class JobResult(dict[str, Any]):
+    """What `Job.result` returns: a dictionary that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        return _html.facts("Result", self.items())
 
 
 class JobRecord:
@@ -51,6 +59,17 @@ class JobRecord:
         """Take in the end of its stream."""
         self._learn(end.status, end.problem)
 
+    def learn_status(self, status: JobStatus, problem: Problem | None) -> None:
+        """Take in its end as a stream of many jobs tells it."""
+        self._learn(state_of(status), problem)
+
+    def failure(self) -> JobNotSucceeded | None:
+        """Return why the job has no result and never will have; None if it has, or has not ended."""
+        if not self.final or self._status is JobState.SUCCEEDED:
+            return None
+        cls = JobCancelled if self._status is JobState.CANCELLED else JobFailed
+        return cls(self.job_id, self.problem)
+
     def learn_result(self, result: ResultView) -> None:
         """Take in an answer about its result."""
         self._learn(result.status, result.problem)
@@ -65,8 +84,7 @@ class JobRecord:
         """
         if self._status is JobState.SUCCEEDED and self._result is not None:
             return codec.decode(self._result.result)
-        cls = JobCancelled if self._status is JobState.CANCELLED else JobFailed
-        raise cls(self.job_id, self.problem)
+        raise self.failure() or JobFailed(self.job_id, self.problem)
 
     @property
     def problem(self) -> Problem:
@@ -75,18 +93,31 @@ class JobRecord:
         ending = Ending.CANCELLED if cancelled else Ending.PROGRAM_ERROR
         return self._problem or Problem(code=ending.value, title=TITLES[ending], detail="no reason was given")
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> JobResult:
         """Return the result as `Job.result` gives it: the first time in other words than later."""
         first, self._told = not self._told, self.final
         if self._status is JobState.FAILED:
-            return {"status": self.status, "error_msg": self.problem.detail}
+            return JobResult(status=self.status, error_msg=self.problem.detail)
         if self._status is not JobState.SUCCEEDED or self._result is None:
-            return {"result": None, "status": self.status}
+            return JobResult(result=None, status=self.status)
         text = json.dumps(self._result.result)
         finished = self._finished()
         if first:
-            return {"finish_time": finished, "result": text, "status": self.status}
-        return {"result": text, "finished_time": finished, "status": self.status}
+            return JobResult(finish_time=finished, result=text, status=self.status)
+        return JobResult(result=text, finished_time=finished, status=self.status)
+
+    def html(self) -> str:
+        """Return what a notebook shows of the job: what is known, without asking."""
+        view = self.view
+        rows: list[tuple[str, Any]] = [("status", f"{self._status.value} ({self.status.value})")]
+        if view is not None:
+            rows += [("program", f"{view.program.name} (version {view.program.version})")]
+            rows += [("backend", view.backend), ("tags", ", ".join(view.tags) or None), ("seed", view.seed)]
+            rows += [("created", view.created_at), ("started", view.started_at), ("ended", view.ended_at)]
+        if self.final and self._status is not JobState.SUCCEEDED:
+            rows += [("problem", f"{self.problem.code}: {self.problem.detail}")]
+            rows += [("traceback", self.problem.traceback)]
+        return _html.facts(f"Job {self.job_id}", rows)
 
     def told_error(self) -> str:
         """Return the error as `Job.err_msg` gives it."""

@@ -1,21 +1,24 @@
 """A user's side of a runtime, blocking."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
 from qrt_contracts.api_fleet import BackendView
-from qrt_contracts.api_programs import ProgramList, ProgramView
-from quafu_runtime import _calls
+from qrt_contracts.api_programs import ProgramList, ProgramView, VersionView
+from quafu_runtime import _calls, _html
 from quafu_runtime._account import Account
 from quafu_runtime._catalogue import (
     Catalogue,
+    check_concurrency,
     named,
     no_program,
     run_fields,
+    sweep_fields,
     upload_fields,
     warn_of_empty_update,
 )
@@ -26,6 +29,8 @@ from quafu_runtime._program import RuntimeProgram, listed, program_fields, read_
 from quafu_runtime._said import NO_PROGRAMS, SKIP_OUT_OF_RANGE, say
 from quafu_runtime._status import JobStatus, state_of
 from quafu_runtime._stream_sync import JobsStream
+from quafu_runtime._sweep import Sweep
+from quafu_runtime._sweep_state import CONCURRENCY
 from quafu_runtime.errors import InvalidRequest, NotFound
 
 
@@ -40,7 +45,7 @@ class RuntimeService:
         self, account: Account | None = None, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._client = Client(account or Account(), transport)
-        self._catalogue = Catalogue()
+        self._catalogue = Catalogue(self.versions)
 
     # --- programs -----------------------------------------------------------------------------
 
@@ -175,6 +180,21 @@ class RuntimeService:
             raise InvalidRequest.because("name or program_id is a required field.", field="program_id")
         return self._with_source(self._by_name(name))
 
+    def versions(self, program_id: str) -> list[VersionView]:
+        """Return a program's versions, newest first; also as `program.versions()`.
+
+        Raises:
+            ProgramNotFound.
+        """
+        found: list[VersionView] = []
+        cursor: str | None = None
+        while True:
+            page = self._client.send(_calls.list_versions(program_id, cursor=cursor))
+            found += page.versions
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
     # --- jobs ---------------------------------------------------------------------------------
 
     def stream(self, *job_ids: str, all_jobs: bool = False, outputs: bool = False) -> JobsStream:
@@ -203,6 +223,8 @@ class RuntimeService:
         *,
         version: int | None = None,
         priority: int = 0,
+        seed: int | None = None,
+        tags: Sequence[str] = (),
     ) -> Job:
         """Run a program and return the job at once.
 
@@ -214,13 +236,22 @@ class RuntimeService:
             backend: accepted from earlier clients, without effect: a program runs on its own backend.
             version: a version of the program other than the newest.
             priority: -100 to 100, more goes first.
+            seed: fixes what the simulator samples for the job's circuits, 0 to 2**63 - 1.
+            tags: words to find the job by (`jobs(tag=)`).
 
         Raises:
             ProgramNotFound, InvalidRequest, Overloaded.
         """
         del backend
         fields = run_fields(
-            program_id=program_id, name=name, inputs=inputs, params=params, version=version, priority=priority
+            program_id=program_id,
+            name=name,
+            inputs=inputs,
+            params=params,
+            version=version,
+            priority=priority,
+            seed=seed,
+            tags=tags,
         )
         view = self._client.send(_calls.submit(fields))
         if inputs is None:
@@ -235,27 +266,86 @@ class RuntimeService:
         """
         return Job(job_id, client=self._client, view=self._client.send(_calls.get_job(job_id)))
 
+    def run_many(
+        self,
+        program: str | RuntimeProgram,
+        inputs: Iterable[Any],
+        *,
+        seed: int | None = None,
+        version: int | None = None,
+        priority: int = 0,
+        tags: Sequence[str] = (),
+        concurrency: int = CONCURRENCY,
+    ) -> Sweep:
+        """Run a program once with each of `inputs`; return the jobs, seen together, once all are submitted.
+
+        Args:
+            program: the program, its id or, among your own, its name.
+            inputs: what each job gets as `params`.
+            seed: as for `run`; the k-th job, from 0, has `seed + k`.
+            version: as for `run`.
+            priority: as for `run`.
+            tags: as for `run`; a tag of the sweep's own comes on top, `sweep.tag`.
+            concurrency: submissions that are on their way at once, 1 to 32.
+
+        Raises:
+            ProgramNotFound, InvalidRequest, Overloaded: the first submission was refused. A later one that
+                is refused is among the sweep's `failures`, and the others go on.
+        """
+        check_concurrency(concurrency)
+        given = tuple(inputs)
+        sweep = Sweep(self._client, given, tag=f"sweep-{uuid4().hex}", concurrency=concurrency)
+
+        def fields(index: int) -> dict[str, Any]:
+            return sweep_fields(
+                program,
+                params=given[index],
+                version=version,
+                priority=priority,
+                seed=None if seed is None else seed + index,
+                tags=(*tags, sweep.tag),
+            )
+
+        sweep.submit(fields)
+        return sweep
+
     def jobs(
         self,
-        limit: int = 10,
+        limit: int | None = 10,
         skip: int = 0,
         *,
         program_id: str | None = None,
+        name: str | None = None,
         status: JobStatus | None = None,
+        tag: str | None = None,
     ) -> list[Job]:
-        """Return your jobs, newest first; of one program or in one status, if given."""
+        """Return your jobs, newest first, those that all of the given filters let through.
+
+        Args:
+            limit: the most to return; None is all.
+            skip: how many to leave out at the beginning.
+            program_id: of this program; or
+            name: of your program of this name.
+            status: in this status.
+            tag: with this tag.
+
+        Raises:
+            ProgramNotFound: you have no program of that name.
+        """
+        if name is not None:
+            program_id = (self._by_name(name)).id
         state = None if status is None else state_of(status)
         found: list[Job] = []
         cursor: str | None = None
-        while len(found) < limit + skip:
-            size = min(limit + skip - len(found), _calls.PAGE)
-            call = _calls.list_jobs(limit=size, cursor=cursor, program_id=program_id, status=state)
+        while limit is None or len(found) < limit + skip:
+            size = _calls.PAGE if limit is None else min(limit + skip - len(found), _calls.PAGE)
+            call = _calls.list_jobs(limit=size, cursor=cursor, program_id=program_id, status=state, tag=tag)
             page = self._client.send(call)
             found += [Job(view.id, client=self._client, view=view) for view in page.jobs]
             cursor = page.next_cursor
             if cursor is None:
                 break
-        return found[skip : skip + limit]
+        return found[skip:] if limit is None else found[skip : skip + limit]
 
     # --- backends -----------------------------------------------------------------------------
 
@@ -298,6 +388,9 @@ class RuntimeService:
         """
         self._client.send(_calls.delete_quafu_token())
 
+    def _repr_html_(self) -> str:
+        return _html.facts(type(self).__name__, self._catalogue.facts(self._client.account.get_url()))
+
     # --- the rest -----------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -330,4 +423,6 @@ class RuntimeService:
                 raise no_program(name)
 
     def _with_source(self, view: ProgramView) -> RuntimeProgram:
-        return RuntimeProgram.of(view, data=self._client.send(_calls.get_source(view.id)))
+        return RuntimeProgram.of(
+            view, data=self._client.send(_calls.get_source(view.id)), versions=self.versions
+        )

@@ -6,7 +6,8 @@
     |-- InvalidReply                                                    an answer that is not the runtime's
     |-- RequestRefused                      (UploadException, UpdateException, RunFailedException)
     |   |-- InvalidRequest                  (ArgsException, InputValueException)
-    |   |   `-- ProgramInvalid              (ProgramNotValidException)
+    |   |   |-- ProgramInvalid              (ProgramNotValidException)
+    |   |   `-- Unrunnable                                                no executor runs such programs
     |   |-- NotAuthenticated                (CheckApiTokenError)
     |   |-- Forbidden                       (NotAuthorizedException)
     |   |-- NotFound
@@ -20,6 +21,7 @@
     |-- InvalidState                        (RuntimeInvalidStateError)  not possible on this object now
     |-- StreamBroken                        (WebsocketError)            live outputs could not be resumed
     |-- JobTimeout, a TimeoutError          (RuntimeJobTimeoutError)    the job had not ended in time
+    |-- SweepFailed                                                     jobs of a sweep have no result
     `-- JobNotSucceeded                                                 the job has no result
         |-- JobFailed
         `-- JobCancelled
@@ -28,6 +30,7 @@ In parentheses: the names by which users of the earlier Quafu Runtime client kno
 `RequestRefused` has one class for each fault code of the runtime and carries the problem document.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from qrt_contracts.faults import FieldError, Problem
@@ -220,6 +223,20 @@ class JobNotSucceeded(QuafuRuntimeError):
 
     def __str__(self) -> str:
         return f"job {self.job_id}: {self.problem.title}: {self.problem.detail}"
+
+
+class SweepFailed(QuafuRuntimeError):
+    """Jobs of a sweep have no result; `failures` has the error of each by its place among the inputs."""
+
+    def __init__(self, failures: Mapping[int, QuafuRuntimeError], *, total: int) -> None:
+        super().__init__(failures, total)
+        self.failures = failures
+        self.total = total
+
+    def __str__(self) -> str:
+        first = [f"\n  #{index}: {error}" for index, error in list(self.failures.items())[:5]]
+        more = f"\n  and {len(self.failures) - 5} more" if len(self.failures) > 5 else ""
+        return f"{len(self.failures)} of {self.total} jobs have no result{''.join(first)}{more}"
 
 
 class JobFailed(JobNotSucceeded):

@@ -130,6 +130,8 @@ class JobView(_View):
     """Why the job FAILED or was CANCELLED."""
     priority: int
     tags: tuple[str, ...] = ()
+    seed: int | None = None
+    """What fixes the samples of its circuits, if that was given."""
     backend: str | None
     limits: Limits
     last_output: int
@@ -167,6 +169,7 @@ class JobView(_View):
             problem=job.problem,
             priority=job.priority,
             tags=job.tags,
+            seed=job.run.seed,
             backend=job.run.backend,
             limits=job.run.limits,
             last_output=job.last_output,
