@@ -63,6 +63,21 @@ async def ask(gateway: World, method: str, path: str, **more: Any) -> httpx.Resp
 
 
 @pytest.mark.parametrize("base", BASES.values())
+async def test_a_get_that_deletes_does_so_for_no_other_method(gateway: World, base: str) -> None:
+    job_id = new_id()
+    gateway.scheduler.add(job_id, status=JobState.RUNNING, attempt=1)
+    await gateway.scheduler.end(job_id)
+    for method in ("HEAD", "OPTIONS", "POST", "DELETE"):
+        reply = await ask(gateway, method, f"{base}/runtime/job_delete?job_id={job_id}")
+        assert reply.status_code == 405
+    assert job_id in gateway.scheduler.jobs
+    reply = await ask(gateway, "GET", f"{base}/runtime/job_delete?job_id={job_id}")
+    assert reply.status_code == 200
+    assert reply.headers["cache-control"] == "no-store"
+    assert job_id not in gateway.scheduler.jobs
+
+
+@pytest.mark.parametrize("base", BASES.values())
 async def test_a_wait_is_answered_by_the_end_of_the_job(gateway: World, base: str) -> None:
     job_id = new_id()
     gateway.scheduler.add(job_id, status=JobState.RUNNING, attempt=1)

@@ -69,7 +69,9 @@ def route(parts: Parts, endpoint: Endpoint, dialect: Dialect) -> Route:
             status, body = dialect.refusal(fault, codes)
             return Response(body, status, NO_STORE, media_type=JSON)
 
-    return Route(path, dispatch, methods=[endpoint.method])
+    found = Route(path, dispatch, methods=[endpoint.method])
+    found.methods = {endpoint.method}  # no HEAD: some of these GETs change things
+    return found
 
 
 def escaped(data: bytes) -> bytes:
