@@ -218,6 +218,8 @@ async def measure_floor(rabbit: str, mongo: str) -> dict[str, float]:
 
             async def one() -> None:
                 async with client.post("/", json={}) as reply:
+                    job = await reply.json()
+                async with client.get(f"/{job['id']}") as reply:
                     await reply.json()
 
             await _until_it_answers(one)

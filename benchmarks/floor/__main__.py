@@ -42,28 +42,35 @@ async def answers(channel: AbstractChannel) -> dict[str, Any]:
 
 
 async def gateway(rabbit: str, port: int) -> None:
-    """HTTP in front: POST runs a job and answers with its result."""
+    """HTTP in front: POST starts a job and answers with its id, GET answers with its result."""
     connection = await aio_pika.connect(rabbit)
     asks = await connection.channel(publisher_confirms=False)
     waiting = await answers(asks)
-    ends = await (await connection.channel()).declare_queue(exclusive=True)
+    news = await (await connection.channel()).declare_queue(exclusive=True)
     running: dict[str, asyncio.Future[str]] = {}
 
-    async def ended(message: AbstractIncomingMessage) -> None:
+    async def told(message: AbstractIncomingMessage) -> None:
         job = json.loads(message.body)
-        running.pop(job["id"]).set_result(job["result"])
+        if "result" in job:
+            running[job["id"]].set_result(job["result"])
 
-    await ends.consume(ended, no_ack=True)
+    await news.consume(told, no_ack=True)
 
     async def post(request: Request) -> JSONResponse:
-        job = {"id": uuid.uuid4().hex, "input": await request.json(), "reply": ends.name}
+        job = {"id": uuid.uuid4().hex, "input": await request.json(), "news": news.name}
         running[job["id"]] = asyncio.get_running_loop().create_future()
-        end = running[job["id"]]
         job["program"] = await ask(asks, "floor.registry", {}, waiting)
         await ask(asks, "floor.scheduler", job, waiting)
-        return JSONResponse({"result": await end})
+        return JSONResponse({"id": job["id"]}, status_code=201)
 
-    app = Starlette(routes=[Route("/", post, methods=["POST"])])
+    async def get(request: Request) -> JSONResponse:
+        job_id = request.path_params["job_id"]
+        await ask(asks, "floor.jobs", {"id": job_id}, waiting)
+        result = await running[job_id]
+        del running[job_id]
+        return JSONResponse({"result": result})
+
+    app = Starlette(routes=[Route("/", post, methods=["POST"]), Route("/{job_id}", get)])
     await uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning")).serve()
 
 
@@ -86,15 +93,17 @@ async def reply(channel: AbstractChannel, message: AbstractIncomingMessage, body
 
 
 async def scheduler(rabbit: str, mongo: str) -> None:
-    """Keep jobs: insert, RUNNING, SUCCEEDED; dispatch by a confirmed quorum queue."""
+    """Keep jobs: insert, RUNNING, outputs, SUCCEEDED; dispatch by a confirmed quorum queue."""
     client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(mongo)
-    jobs = client["floor"]["jobs"]
+    jobs, outputs = client["floor"]["jobs"], client["floor"]["outputs"]
     connection = await aio_pika.connect(rabbit)
     plain = await connection.channel(publisher_confirms=False)
     safe = await connection.channel()
     for channel in (plain, safe):
         await channel.set_qos(prefetch_count=64)
     commands = await plain.declare_queue("floor.scheduler")
+    questions = await plain.declare_queue("floor.jobs")
+    printed = await plain.declare_queue("floor.outputs")
     dispatch = await safe.declare_queue("floor.dispatch", durable=True, arguments=QUORUM)
 
     async def publish(queue: str, body: Any) -> None:
@@ -110,11 +119,22 @@ async def scheduler(rabbit: str, mongo: str) -> None:
         job = json.loads(message.body)
         status = "SUCCEEDED" if "result" in job else "RUNNING"
         await jobs.update_one({"_id": job["id"]}, {"$set": {"status": status, "result": job.get("result")}})
-        target, channel = (job["reply"], plain) if "result" in job else ("floor.work", safe)
-        await channel.default_exchange.publish(aio_pika.Message(message.body), routing_key=target)
+        body = aio_pika.Message(message.body)
+        if "result" not in job:
+            await safe.default_exchange.publish(body, routing_key="floor.work")
+        await plain.default_exchange.publish(body, routing_key=job["news"])
+        await message.ack()
+
+    async def asked(message: AbstractIncomingMessage) -> None:
+        await reply(plain, message, await jobs.find_one({"_id": json.loads(message.body)["id"]}))
+
+    async def output(message: AbstractIncomingMessage) -> None:
+        await outputs.insert_one(json.loads(message.body))
         await message.ack()
 
     await commands.consume(submitted, no_ack=True)
+    await questions.consume(asked, no_ack=True)
+    await printed.consume(output)
     await dispatch.consume(moved)
     await asyncio.Event().wait()
 
@@ -134,16 +154,20 @@ async def executor(rabbit: str, python: str) -> None:
             )
         )
 
+    async def publish(queue: str, body: Any) -> None:
+        message = aio_pika.Message(json.dumps(body).encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+        await channel.default_exchange.publish(message, routing_key=queue)
+
     async def run(message: AbstractIncomingMessage) -> None:
         child = await children.get()
         assert child.stdin is not None
         assert child.stdout is not None
         job = json.loads(message.body)
         child.stdin.write(json.dumps(job["input"]).encode() + b"\n")
-        job["result"] = (await child.stdout.readline()).decode()
+        job["result"], text = json.loads(await child.stdout.readline())
         children.put_nowait(child)
-        done = aio_pika.Message(json.dumps(job).encode(), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-        await channel.default_exchange.publish(done, routing_key="floor.dispatch")
+        await publish("floor.outputs", {"job": job["id"], "text": text})
+        await publish("floor.dispatch", job)
         await message.ack()
 
     await work.consume(run)

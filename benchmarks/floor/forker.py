@@ -1,4 +1,5 @@
-"""Imports quafu once, then forks for each line of input; the child runs the program and prints its result.
+"""Imports quafu once, then forks for each line of input; the child runs the program and prints its result
+and what it printed.
 
 Runs under the programs' Python, from the repository's root.
 """
@@ -21,8 +22,8 @@ with contextlib.redirect_stdout(io.StringIO()):
 
 for line in sys.stdin:
     if os.fork() == 0:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
             result = namespace["run"](None, None, json.loads(line))  # type: ignore[operator]
-        os.write(1, json.dumps(result).encode() + b"\n")
+        os.write(1, json.dumps([result, printed.getvalue()]).encode() + b"\n")
         os._exit(0)
     os.wait()

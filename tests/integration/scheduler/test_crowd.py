@@ -35,7 +35,7 @@ async def test_a_crowd_delays_another_owner_by_one_job_and_can_be_taken_over(
 
         only = await replica.submit(owner="bob")
         await replica.dispatcher.save_snapshot(memory)
-        place = (await bus.request(GetJob(caller="bob", job_id=only.id))).place
+        place = (await bus.request(GetJob(caller="bob", job_id=only.id, place=True))).place
         assert place
         assert place.position <= 2
         await executor.finish(executor.orders[0])

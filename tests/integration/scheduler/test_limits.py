@@ -49,10 +49,12 @@ async def test_a_queued_job_is_told_its_place_and_a_running_one_has_none(
     memory = replica.dispatcher._memory
     assert memory is not None
     await replica.dispatcher.save_snapshot(memory)
-    last = await replica.bus.request(GetJob(caller="alice", job_id=jobs[3].id))
+    last = await replica.bus.request(GetJob(caller="alice", job_id=jobs[3].id, place=True))
     assert last.place is not None
     assert last.place.position == 2
-    assert (await replica.bus.request(GetJob(caller="alice", job_id=jobs[0].id))).place is None
+    assert (await replica.bus.request(GetJob(caller="alice", job_id=jobs[0].id, place=True))).place is None
+    not_asked = await replica.bus.request(GetJob(caller="alice", job_id=jobs[3].id))
+    assert not_asked.place is None
 
 
 async def test_only_jobs_that_ended_long_enough_ago_are_forgotten(

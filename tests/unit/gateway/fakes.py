@@ -396,7 +396,8 @@ class FakeScheduler:
 
     async def get(self, command: c.GetJob) -> c.Submitted:
         self.looks.append(command)
-        return c.Submitted(job=self._own(command.caller, command.job_id), place=self.place)
+        place = self.place if command.place else None
+        return c.Submitted(job=self._own(command.caller, command.job_id), place=place)
 
     async def list(self, command: c.ListJobs) -> c.JobPage:
         mine = [job for job in self.jobs.values() if job.owner == command.caller]

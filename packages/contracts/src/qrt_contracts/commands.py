@@ -276,7 +276,7 @@ class Submitted(Value):
     job: Job
     repeated: bool = False
     place: QueuePlace | None = None
-    """Where a queued job stands; only `GetJob` says it."""
+    """Where a queued job stands; only `GetJob` says it, when asked to."""
 
 
 class SubmitJob(SchedulerCommand[Submitted]):
@@ -310,6 +310,8 @@ class GetJob(SchedulerCommand[Submitted]):
 
     caller: str
     job_id: str
+    place: bool = False
+    """Say where it stands if it is queued, which takes counting those before it."""
 
 
 class JobPage(Value):

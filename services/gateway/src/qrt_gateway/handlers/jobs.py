@@ -92,7 +92,7 @@ async def list_jobs(parts: Parts, request: Request, caller: Caller) -> Response:
 @described({200: JobView})
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a job; a queued one with its place, and why it waits."""
-    found = await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request)))
+    found = await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request), place=True))
     return json(JobView.of(found.job, place=found.place))
 
 

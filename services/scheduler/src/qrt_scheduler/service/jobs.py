@@ -80,9 +80,9 @@ class Jobs:
         return Submitted(job=await self._own(command.caller, job_id), repeated=True)
 
     async def get(self, command: GetJob) -> Submitted:
-        """Return one of the caller's jobs, and where it stands if it is queued."""
+        """Return one of the caller's jobs, and where it stands if it is queued and that was asked."""
         job = await self._own(command.caller, command.job_id)
-        if job.status is not JobState.QUEUED:
+        if not command.place or job.status is not JobState.QUEUED:
             return Submitted(job=job)
         ahead, snapshot = await self._jobs.ahead(job), await self._jobs.snapshot()
         where = place(job, ahead=ahead, snapshot=snapshot, now=self._clock())
