@@ -5,7 +5,8 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos check format bench bench-live bench-executor bench-circuits lock clean
+.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos check format bench bench-live bench-executor \
+	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -64,6 +65,10 @@ bench-executor: .venv/ready-dev .venv/bench/ready  ## What starting a job costs,
 bench-circuits: .venv/ready-dev  ## 1,000 circuits of one program beside simulating them in a process; last line is JSON
 	@scripts/system-packages bwrap
 	@$(BIN)/python -m benchmarks.circuits $(ARGS)
+
+bench-template: .venv/ready-dev  ## Later jobs of a project beside warm Quafu jobs; last line is JSON
+	@scripts/system-packages rabbitmq-server bwrap
+	@$(BIN)/python -m benchmarks.template $(ARGS)
 
 lock: .venv/ready-dev  ## Renew constraints.txt
 	scripts/lock

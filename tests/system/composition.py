@@ -127,12 +127,20 @@ def service_process(
 
 @asynccontextmanager
 async def four_services(
-    directory: Path, rabbit: str, mongo: str, order: tuple[str, ...] = SERVICES, *, wait: bool = True
+    directory: Path,
+    rabbit: str,
+    mongo: str,
+    order: tuple[str, ...] = SERVICES,
+    *,
+    wait: bool = True,
+    wheels: Path | None = None,
 ) -> AsyncIterator[Composition]:
-    """Run the four services as separate processes, started in `order`."""
+    """Run the four services as separate processes, started in `order`; `wheels` is the programs' index."""
     port = free_port()
     whole = Composition(f"http://127.0.0.1:{port}")
     extra = {"gateway": {"port": str(port)}}
+    if wheels is not None:
+        extra["executor"] = {"wheels": str(wheels)}
     try:
         for name in order:
             process = service_process(name, directory, rabbit, mongo, settings=extra.get(name))

@@ -1,6 +1,8 @@
 """Both compositions, started once for all tests that do not harm them."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,8 +11,21 @@ import pytest_asyncio
 from qrt_contracts.ids import new_id
 from tests.support.mongo import MongoServer
 from tests.support.rabbit import RabbitNode
+from tests.support.wheels import PYDANTIC, compiled, installed, wheel
 from tests.system.client import Api
 from tests.system.composition import OTHER_TOKEN, TOKEN, Composition, four_services, standalone
+
+
+@pytest.fixture(scope="session")
+def wheels() -> Iterator[Path]:
+    """A folder of packages in place of an index, where every user may read it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        installed(folder, *PYDANTIC)
+        wheel(folder, "plain", {"plain.py": "VALUE = 1\n"})
+        compiled(folder, "fast")
+        yield folder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=["services", "standalone"])
@@ -19,13 +34,14 @@ async def composition(
     tmp_path_factory: pytest.TempPathFactory,
     rabbit_node: RabbitNode,
     mongo_server: MongoServer,
+    wheels: Path,
 ) -> AsyncIterator[Composition]:
     directory = tmp_path_factory.mktemp(request.param)
     if request.param == "standalone":
-        async with standalone(directory / "data") as whole:
+        async with standalone(directory / "data", "--wheels", str(wheels)) as whole:
             yield whole
     else:
-        async with four_services(directory, rabbit_node.url, mongo_server.url) as whole:
+        async with four_services(directory, rabbit_node.url, mongo_server.url, wheels=wheels) as whole:
             yield whole
 
 

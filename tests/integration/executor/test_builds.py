@@ -4,31 +4,21 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qrt_executor.adapters.bubblewrap import find_bubblewrap
 from qrt_executor.adapters.environment import ProgramEnvironment, probe
-from qrt_executor.adapters.environments.builder import Builder
-from qrt_executor.adapters.environments.directory import Directory
-from qrt_executor.adapters.environments.kept import KeptEnvironments, Rules
-from qrt_executor.adapters.environments.sandbox import BuildSandbox, Limits
-from qrt_executor.adapters.environments.source import package_source
 from qrt_executor.domain.packages import Wanted
-from qrt_executor.ports import BuildFailed, Environment
 from tests.integration.executor.rig import PROGRAM_PYTHON, alive
+from tests.integration.executor.world import World, names
 from tests.support.engines import require
 from tests.support.waiting import wait_until
 from tests.support.wheels import compiled, source, wheel
-from tests.system.composition import ROOT
 
 pytestmark = [pytest.mark.kipu]
-
-USER = (61000, 61000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
 
 
 @pytest.fixture(scope="module")
@@ -58,42 +48,9 @@ def wheels(scratch: Path) -> Path:
     return folder
 
 
-class World:
-    """Environments in a directory of their own, and what was said while they were made."""
-
-    def __init__(self, base: ProgramEnvironment, root: Path, wheels: Path, **rules: object) -> None:
-        self.base, self.root, self.said = base, root, list[str]()
-        self.directory = Directory(root, tag=base.tag, user=USER if os.geteuid() == 0 else None)
-        self.directory.prepare()
-        found = package_source(index_url=None, wheels=wheels, environ={})
-        limits = Limits(memory_bytes=1 << 30, disk_bytes=128 << 20)
-        sandbox = BuildSandbox(base, user=USER, limits=limits, open_to=found.open_to)
-        self.builder = Builder(base, directory=self.directory, sandbox=sandbox, source=found)
-        self.kept = KeptEnvironments(
-            self.builder,
-            directory=self.directory,
-            source=found,
-            rules=replace(Rules(seconds=60, total_bytes=1 << 40), **rules),  # type: ignore[arg-type]
-            jailed=lambda: True,
-        )
-
-    async def make(self, *requirements: str) -> Environment:
-        async with self.kept.hold(Wanted(requirements=requirements), say=self.said.append) as environment:
-            return environment
-
-    async def fail(self, *requirements: str) -> str:
-        with pytest.raises(BuildFailed) as failure:
-            await self.make(*requirements)
-        return failure.value.detail
-
-
 @pytest.fixture
 def world(base: ProgramEnvironment, wheels: Path, scratch: Path, request: pytest.FixtureRequest) -> World:
     return World(base, scratch / f"environments-{request.node.name[:40]}", wheels)
-
-
-def names(environment: Environment) -> set[str]:
-    return {path.name for path in environment.path.glob("venv/lib/python*/site-packages/*")}
 
 
 async def test_pure_compiled_and_source_packages_are_installed_once(world: World) -> None:
@@ -124,7 +81,7 @@ async def test_trusted_packages_stand_apart_where_no_other_package_can_write(
         ("needy", "there is no package nowhere"),
         ("broken", "broken==1.0 cannot be built from its source"),
         ("../plain", "names no package"),
-        ("plain @ file:///etc/passwd", "comes from an index or an http address"),
+        ("plain @ file:///etc/passwd", "packages come from the operator's index alone"),
         ("--index-url https://me:secret@example.org/simple", "cannot be used in requirements here"),
     ],
 )
@@ -194,31 +151,6 @@ async def test_two_executors_on_one_directory_make_one_environment(
     assert sum("Installing" in line for line in one.said + two.said) == 1
 
 
-async def test_a_build_sees_nothing_of_the_host_and_reaches_nothing_of_it(
-    world: World, wheels: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("QRT_EXECUTOR_BUS_URL", "amqp://a-secret")
-    (world.root / "secret").write_text("a-secret")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        source(
-            wheels,
-            "curious",
-            "import os, socket, glob",
-            f"places = ['/etc/shadow', {str(ROOT / 'Makefile')!r}, {str(world.root / 'secret')!r},"
-            f" {str(world.directory.cache)!r}, {str(world.root / 'ready')!r}]",
-            "seen = [p for p in places if os.path.exists(p)]",
-            "seen += [v for v in os.environ.values() if 'secret' in v]",
-            "seen += [p for p in glob.glob('/proc/[0-9]*/environ') if b'secret' in open(p, 'rb').read()]",
-            f"port = {server.getsockname()[1]}",
-            "try: socket.create_connection(('127.0.0.1', port), 2); seen.append('port')",
-            "except OSError: pass",
-            "said = f'SEEN = {seen!r}'",
-        )
-        made = await world.make("curious")
-    text = next(made.path.glob("venv/lib/python*/site-packages/curious.py")).read_text()
-    assert text == "SEEN = []"
-
-
 async def test_what_is_used_least_goes_when_room_is_short_and_what_is_used_stays(world: World) -> None:
     first, second = await world.make("plain"), await world.make("fast")
     os.utime(first.path / "complete.json", (1, 1))
@@ -248,7 +180,9 @@ KILLED = """
 import asyncio, os, sys
 from pathlib import Path
 sys.path.insert(0, os.getcwd())
-from tests.integration.executor.test_builds import World, probe, PROGRAM_PYTHON
+from qrt_executor.adapters.environment import probe
+from tests.integration.executor.rig import PROGRAM_PYTHON
+from tests.integration.executor.world import World
 async def main():
     world = World(probe(PROGRAM_PYTHON), Path(sys.argv[1]), Path(sys.argv[2]))
     await world.make("plain", "endless")

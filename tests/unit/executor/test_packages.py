@@ -1,8 +1,12 @@
 """Requirements and locks: what is let in, what is refused, and how failures are told."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from qrt_executor.adapters.environments.egress import is_inner
+from qrt_executor.adapters.environments.sizes import tree_bytes
 from qrt_executor.adapters.environments.source import package_source
 from qrt_executor.domain import blame
 from qrt_executor.domain.packages import (
@@ -54,12 +58,13 @@ def test_a_package_from_an_address_is_not_trusted_whatever_its_name() -> None:
     [
         "-e .", "./here", "/etc", "..", "-r other.txt", "-c other.txt", "--find-links /etc", "foo @ file:///etc",
         "git+https://example.org/x", "foo @ git+https://example.org/x", "--trusted-host x", "",
-        "--extra-index-url file:///etc",
+        "foo @ https://example.org/foo.whl", "--extra-index-url https://example.org/simple", "--index-url=x",
+        "-i https://example.org/simple", "--no-binary :all:",
     ],
 )  # fmt: skip
 def test_what_does_not_come_from_an_index_is_refused(line: str) -> None:
     with pytest.raises(NotAllowed):
-        check_requirements([line], allowed=None, own_index=False)
+        check_requirements([line], allowed=None)
 
 
 @pytest.mark.parametrize(
@@ -67,23 +72,24 @@ def test_what_does_not_come_from_an_index_is_refused(line: str) -> None:
     [
         "numpy",
         "a.b-c_d[x,y]>=1,<2; python_version<'4'",
-        "a@https://example.org/a.whl",
         "--pre",
+        "x --hash=sha256:00",
+        "x==1 --hash=sha256:00",
         "x===1",
         "x (>1)",
     ],
 )
 def test_what_people_write_in_requirements_is_let_in(line: str) -> None:
-    check_requirements([line, "--extra-index-url https://example.org/simple"], allowed=None, own_index=False)
+    check_requirements([line, "--prefer-binary"], allowed=None)
 
 
 def test_an_operators_list_covers_names_in_any_spelling_and_what_comes_with_them() -> None:
     allowed = frozenset({"typing-extensions"})
-    check_requirements(["Typing_Extensions>=4"], allowed=allowed, own_index=False)
+    check_requirements(["Typing_Extensions>=4"], allowed=allowed)
     check_lock([f"typing_extensions==4.0 {HASH}"], allowed=allowed)
     for line in ("numpy", "typing-extensions @ https://example.org/a.whl", "--index-url https://example.org"):
         with pytest.raises(NotAllowed):
-            check_requirements([line], allowed=allowed, own_index=False)
+            check_requirements([line], allowed=allowed)
     with pytest.raises(NotAllowed, match="numpy"):
         check_lock([f"numpy==1.0 {HASH}"], allowed=allowed)
 
@@ -161,7 +167,25 @@ def test_what_is_configured_for_uv_is_what_builds_are_told_and_nothing_else() ->
     environ = {"UV_INDEX_URL": "https://u:p@index.example:8443/simple", "QRT_SECRET": "x", "AWS_KEY": "y"}
     found = package_source(index_url=None, wheels=None, environ=environ)
     assert dict(found.environ) == {"UV_INDEX_URL": environ["UV_INDEX_URL"]}
-    assert (found.open_to, found.secret, found.own) == (frozenset({("index.example", 8443)}), True, False)
+    assert (found.open_to, found.secret) == (frozenset({("index.example", 8443)}), True)
     own = package_source(index_url="https://other.example/simple", wheels=None, environ=environ)
     assert own.environ["UV_DEFAULT_INDEX"] == "https://other.example/simple"
-    assert (own.hosts, own.secret, own.own) == (("other.example",), False, True)
+    assert (own.hosts, own.secret) == (("other.example",), False)
+
+
+def test_hosts_that_the_operator_adds_and_folders_that_uv_is_told_of_are_seen(tmp_path: Path) -> None:
+    hosts = frozenset({"files.example", "10.0.0.1:8080"})
+    found = package_source(index_url="http://a.example/simple", wheels=None, environ={}, hosts=hosts)
+    assert found.open_to == {("a.example", 80), ("files.example", 443), ("10.0.0.1", 8080)}
+    local = package_source(index_url=None, wheels=None, environ={"UV_FIND_LINKS": f"{tmp_path} /nowhere"})
+    assert local.readable == (tmp_path,)
+
+
+def test_names_of_empty_files_and_directories_fill_a_disk_too(tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"d{number}").mkdir()
+        (tmp_path / f"f{number}").touch()
+    (tmp_path / "large").write_bytes(bytes(1 << 20))
+    os.link(tmp_path / "large", tmp_path / "again")
+    os.symlink("/usr", tmp_path / "usr")
+    assert 20 * 512 + (1 << 20) <= tree_bytes(tmp_path) < (1 << 20) + (1 << 18)

@@ -198,7 +198,10 @@ def _environments(
 ) -> KeptEnvironments:
     index = settings.index_url
     source = package_source(
-        index_url=None if index is None else index.get_secret_value(), wheels=settings.wheels, environ=environ
+        index_url=None if index is None else index.get_secret_value(),
+        wheels=settings.wheels,
+        environ=environ,
+        hosts=settings.build_hosts,
     )
     base = station.environment
     user = station.user if station.give_away else None
@@ -208,7 +211,6 @@ def _environments(
         base,
         user=station.user,
         limits=BuildLimits(memory_bytes=settings.build_memory_bytes, disk_bytes=settings.build_bytes),
-        open_to=source.open_to,
     )
     return KeptEnvironments(
         Builder(base, directory=directory, sandbox=sandbox, source=source),

@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -87,6 +87,9 @@ class ExecutorSettings(ServiceSettings):
     """Environments that keep sandboxes ready at once; more if more are in use."""
     index_url: SecretStr | None = None
     """The package index. Not set, it is what uv finds configured in the executor's environment (`UV_*`)."""
+    build_hosts: frozenset[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]] = frozenset()
+    """Further hosts that the index's files come from, as `host` or `host:port` (443 else), with commas
+    between. Those on the public network are found without this."""
     wheels: Path | None = None
     """A folder of packages to use in place of any index: builds get no network."""
     allow_packages: frozenset[str] = frozenset()

@@ -26,7 +26,10 @@ _LOCKED = re.compile(
     rf"^(?P<name>{_NAME})(?:==(?P<version>[A-Za-z0-9.!+_-]+)| @ (?P<address>\S+))"
     r"(?: ; [^\n]*?)?(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})*)$"
 )
-_WANTED = re.compile(rf"^\s*(?P<name>{_NAME})\s*(?:\[[^\]]*\])?\s*(?P<rest>(?:[<>=!~;@(].*)?)$")
+_WANTED = re.compile(rf"^\s*(?P<name>{_NAME})\s*(?:\[[^\]]*\])?\s*(?P<rest>(?:(?:[<>=!~;@(]|--hash=).*)?)$")
+
+
+_OPTIONS = ("--pre", "--prefer-binary")
 
 
 class NotALock(ValueError):
@@ -106,30 +109,26 @@ def split(lock: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return trusted, tuple(each.line for each in all_of_it if each.line not in trusted)
 
 
-def check_requirements(
-    requirements: Iterable[str], *, allowed: frozenset[str] | None, own_index: bool
-) -> None:
+def check_requirements(requirements: Iterable[str], *, allowed: frozenset[str] | None) -> None:
     """Refuse what the operator does not let in, before anything is looked up.
 
-    `allowed` holds normalised names, None lets in every one. `own_index`: the operator has named where
-    packages come from, and requirements cannot name another place.
+    `allowed` holds normalised names, None lets in every one. Where packages come from is never a
+    requirement's to say.
 
     Raises:
         NotAllowed: the first such requirement.
     """
-    closed = own_index or allowed is not None
     for line in requirements:
         if line.startswith("-"):
-            _check_option(line, closed=closed)
+            if line not in _OPTIONS:
+                option = line.split("=")[0].split()[0]
+                raise NotAllowed(f"the option {option!r} cannot be used in requirements here")
             continue
         match = _WANTED.match(line)
         if match is None:
             raise NotAllowed(f"{line[:200]!r} names no package")
-        address = match["rest"].startswith("@")
-        if address and not re.match(r"@\s*https?://", match["rest"]):
-            raise NotAllowed(f"{line[:200]!r}: a package comes from an index or an http address")
-        if address and closed:
-            raise NotAllowed(f"{line[:200]!r}: the operator lets packages come from its own index alone")
+        if match["rest"].startswith("@"):
+            raise NotAllowed(f"{line[:200]!r}: packages come from the operator's index alone")
         if allowed is not None and normalised(match["name"]) not in allowed:
             raise NotAllowed(f"{match['name']} is not among the packages that the operator allows")
 
@@ -142,14 +141,3 @@ def check_lock(lock: Sequence[str], *, allowed: frozenset[str] | None) -> None:
                 f"{each.name}, which the requirements bring with them, is not among the packages that the "
                 "operator allows"
             )
-
-
-_OPTIONS = ("--pre", "--prefer-binary")
-_PLACES = ("-i ", "--index-url", "--extra-index-url", "--no-binary", "--only-binary")
-
-
-def _check_option(line: str, *, closed: bool) -> None:
-    if line.startswith(_PLACES) and not closed and "file:" not in line:
-        return
-    if line not in _OPTIONS:
-        raise NotAllowed(f"the option {line.split('=')[0].split()[0]!r} cannot be used in requirements here")

@@ -5,7 +5,9 @@ a cache, whose files environments are linked from. Where a source has to be buil
 a run has a cache of its own, sees nothing of the shared one, and is given no credentials.
 """
 
+import asyncio
 import logging
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +17,14 @@ from uv import find_uv_bin
 
 from qrt_executor.adapters.environment import ProgramEnvironment
 from qrt_executor.adapters.environments.directory import Directory
-from qrt_executor.adapters.environments.sandbox import BuildSandbox, Ended, LimitReached, Say, Task
+from qrt_executor.adapters.environments.sandbox import (
+    BuildSandbox,
+    Ended,
+    LimitReached,
+    Reach,
+    Say,
+    Task,
+)
 from qrt_executor.adapters.environments.sizes import tree_bytes
 from qrt_executor.adapters.environments.source import PackageSource
 from qrt_executor.domain import blame
@@ -31,9 +40,12 @@ _QUIET = {
     "UV_LINK_MODE": "hardlink",
 }
 
+_COMMON = ("setuptools",)
+"""What any index has, and most sources are built with."""
+
 
 class Builder:
-    """Runs uv for one executor. It keeps nothing between calls."""
+    """Runs uv for one executor. Between calls it keeps only where the index's files stand."""
 
     def __init__(
         self,
@@ -48,6 +60,9 @@ class Builder:
         self._sandbox = sandbox
         self._source = source
         self._uv = Path(find_uv_bin())
+        self._hosts = source.open_to
+        self._looked = False
+        self._looking = asyncio.Lock()
 
     async def lock(
         self, requirements: Sequence[str], *, name: str, say: Say, jailed: bool
@@ -144,8 +159,7 @@ class Builder:
                 key, command, lines=lines, say=_until_error(say), jailed=jailed, keep=True
             )
             if ended.code == 0:
-                shutil.rmtree(venv)
-                (home / "venv").rename(venv)
+                _take_over(home / "venv", venv)
         if ended.code != 0:
             raise self._failed(ended, requirements)
 
@@ -154,7 +168,7 @@ class Builder:
         task = self._task(
             ("venv", "--relocatable", "--allow-existing", "--quiet", str(venv)), home=shared, cache=None
         )
-        ended = await self._sandbox.run(replace(task, network=False), say=_silent, jailed=jailed)
+        ended = await self._run(task, say=_silent, jailed=jailed)
         if ended.code != 0:
             raise self._failed(ended, ())
 
@@ -164,7 +178,6 @@ class Builder:
         task = Task(
             command=(*command, str(made / "trusted"), str(made / "venv")),
             writable=(made / "venv", made / "trusted"),
-            network=False,
         )
         await self._run(task, say=_silent, jailed=jailed)
 
@@ -173,6 +186,7 @@ class Builder:
     async def _of_wheels(
         self, name: str, command: Sequence[str], *, lines: Sequence[str], say: Say, jailed: bool
     ) -> Ended:
+        """Run uv where no code of a package runs: so wherever it went is where the index has sent it."""
         home = self._directory.shared
         given = self._directory.building(name + ".in")
         given.write_text("".join(f"{line}\n" for line in lines))
@@ -183,11 +197,24 @@ class Builder:
                     home=home,
                     cache=self._directory.cache,
                 )
-                return await self._run(
-                    replace(task, environ={**task.environ, **self._source.environ}), say=say, jailed=jailed
-                )
+                ended = await self._run(self._with_index(task, anywhere=True), say=say, jailed=jailed)
+                self._hosts |= ended.reached
+                return ended
         finally:
             given.unlink(missing_ok=True)
+
+    async def _look_around(self) -> None:
+        """Learn once from which hosts the index gives its files: builds of sources reach no others."""
+        async with self._looking:
+            if self._looked or self._source.offline:
+                return
+            command = ("pip", "compile", "--quiet", "--refresh")
+            name = f"look-{os.getpid()}"
+            async with self._directory.held(name, alone=True):
+                ended = await self._of_wheels(name, command, lines=_COMMON, say=_silent, jailed=True)
+            if ended.code != 0:
+                log.info("the index has no %s: %s", " ".join(_COMMON), ended.errors[-1000:])
+            self._looked = not blame.index_is_away(ended.errors)
 
     async def _of_sources(
         self,
@@ -200,6 +227,7 @@ class Builder:
         keep: bool = False,
     ) -> Ended:
         """Run uv where the code of packages runs beside it. Who asks to `keep` what it made removes it."""
+        await self._look_around()
         home = self._directory.private(name)
         shutil.rmtree(home, ignore_errors=True)
         for path in (home, home / "tmp", home / "cache"):
@@ -211,13 +239,11 @@ class Builder:
                 venv = self._task(
                     ("venv", "--relocatable", "--quiet", str(home / "venv")), home=home, cache=None
                 )
-                await self._run(replace(venv, network=False), say=_silent, jailed=jailed)
+                await self._run(venv, say=_silent, jailed=jailed)
             task = self._task(
                 (*command, *self._from(given, command)), home=home, cache=home / "cache", given=given
             )
-            return await self._run(
-                replace(task, environ={**task.environ, **self._source.environ}), say=say, jailed=jailed
-            )
+            return await self._run(self._with_index(task), say=say, jailed=jailed)
         finally:
             given.unlink(missing_ok=True)
             if not keep:
@@ -239,8 +265,11 @@ class Builder:
             writable=(home,),
             readable=(self._uv, *self._source.readable, *(() if given is None else (given,))),
             environ=_QUIET,
-            network=not self._source.offline,
         )
+
+    def _with_index(self, task: Task, *, anywhere: bool = False) -> Task:
+        reach = None if self._source.offline else Reach(open_to=self._hosts, anywhere=anywhere)
+        return replace(task, environ={**task.environ, **self._source.environ}, network=reach)
 
     def _from(self, given: Path, command: Sequence[str]) -> tuple[str, ...]:
         name = (str(given),) if command[1] == "compile" else ("-r", str(given))
@@ -265,6 +294,14 @@ class Builder:
             retryable=blame.index_is_away(ended.errors),
             output=ended.errors,
         )
+
+
+def _take_over(made: Path, place: Path) -> None:
+    """Move what a build of sources has made to its place. Raises BuildFailed if its code has removed it."""
+    if made.is_symlink() or not made.is_dir():
+        raise BuildFailed("what its sources were built into is no directory any more")
+    shutil.rmtree(place)
+    made.rename(place)
 
 
 def _silent(line: str) -> None:

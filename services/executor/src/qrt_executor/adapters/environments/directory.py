@@ -185,7 +185,7 @@ class Directory:
         left = [*(self.shared / "building").glob("*"), *(self._root / "private").glob("*")]
         left += [path for path in half if not (path / _MARKER).exists()]
         for path in left:
-            with self.held_if_free(path.name) as free:
+            with self.held_if_free(path.name.removesuffix(".in")) as free:
                 if free and path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 elif free:

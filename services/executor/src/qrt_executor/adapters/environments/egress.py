@@ -1,8 +1,8 @@
-"""The way out of a build's sandbox: an HTTP proxy that leads to the outside world and nowhere else.
+"""The way out of a build's sandbox: an HTTP proxy that leads where packages come from and nowhere else.
 
 A build has a network namespace with nothing in it but this: a socket that listens there, handed to
-the executor, which makes the connections. So what a package's build code does reaches the public
-network and the configured index, and neither the executor's loopback nor the network it stands in.
+the executor, which makes the connections. So what a package's build code does reaches the index, and
+neither the rest of the world nor the executor's loopback nor the network it stands in.
 """
 
 import asyncio
@@ -46,11 +46,18 @@ def is_inner(address: str) -> bool:
 
 
 class Egress:
-    """Serves the proxy of one sandbox. `open_to` are places that may be inner ones: the operator's index."""
+    """Serves the proxy of one sandbox.
 
-    def __init__(self, *, open_to: frozenset[Host], most_bytes: int) -> None:
+    It leads to `open_to`, wherever that stands; `anywhere`: to the public network too, which is for
+    runs in which no code of a package runs.
+    """
+
+    def __init__(self, *, open_to: frozenset[Host], anywhere: bool = False, most_bytes: int) -> None:
         self._open_to = open_to
+        self._anywhere = anywhere
         self._left = most_bytes
+        self.reached: set[Host] = set()
+        """Where connections were made to."""
         self._room = asyncio.Semaphore(_CONNECTIONS)
 
     @asynccontextmanager
@@ -104,6 +111,8 @@ class Egress:
 
     async def _connect(self, host: Host) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to an address that was looked at: a name may mean another one the next time."""
+        if host not in self._open_to and not self._anywhere:
+            raise Refused(f"{host[0]} is not for builds")
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(*host, type=socket.SOCK_STREAM)
         addresses = [str(each[4][0]) for each in found]
@@ -112,9 +121,12 @@ class Egress:
         last: OSError | None = None
         for address in addresses:
             try:
-                return await asyncio.open_connection(address, host[1])
+                streams = await asyncio.open_connection(address, host[1])
             except OSError as exc:
                 last = exc
+            else:
+                self.reached.add(host)
+                return streams
         raise last or OSError("no address")
 
     async def _both_ways(

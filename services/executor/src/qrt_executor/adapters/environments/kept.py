@@ -125,7 +125,7 @@ class KeptEnvironments:
 
     def _check(self, wanted: Wanted) -> None:
         try:
-            check_requirements(wanted.requirements, allowed=self._rules.allowed, own_index=self._source.own)
+            check_requirements(wanted.requirements, allowed=self._rules.allowed)
             if wanted.lock is not None:
                 check_lock(wanted.lock, allowed=self._rules.allowed)
         except (NotAllowed, NotALock) as exc:

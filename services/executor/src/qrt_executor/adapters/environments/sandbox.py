@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qrt_executor.adapters import bubblewrap, processes
@@ -45,6 +45,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What of the network a command reaches; without a sandbox it is all of it."""
+
+    open_to: frozenset[Host]
+    anywhere: bool = False
+    """The public network besides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One command and the world that it sees. Paths are the host's, and the same inside."""
 
@@ -53,7 +62,8 @@ class Task:
     """Given to the user of builds; the first one is where it stands, and holds its `tmp`."""
     readable: Sequence[Path] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
-    network: bool = True
+    network: Reach | None = None
+    """None is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Ended:
     code: int
     output: str
     errors: str
+    reached: frozenset[Host] = frozenset()
+    """Places that it was connected to."""
 
 
 class BuildSandbox:
@@ -74,12 +86,10 @@ class BuildSandbox:
         *,
         user: tuple[int, int],
         limits: Limits,
-        open_to: frozenset[Host],
     ) -> None:
         self._base = base
         self._user = user
         self._limits = limits
-        self._open_to = open_to
 
     async def run(self, task: Task, *, say: Say, jailed: bool) -> Ended:
         """Run a command; its lines on stderr go to `say`. `jailed`: bubblewrap works here.
@@ -103,24 +113,24 @@ class BuildSandbox:
             )
             theirs.close()
             try:
-                async with self._way_out(ours, wanted=task.network and jailed):
-                    return await self._until_ended(process, task, say)
+                async with self._way_out(ours, task.network if jailed else None) as reached:
+                    ended = await self._until_ended(process, task, say)
+                return replace(ended, reached=frozenset(reached))
             finally:
                 await _end(process)
 
     @asynccontextmanager
-    async def _way_out(self, control: socket.socket, *, wanted: bool) -> AsyncIterator[None]:
-        """Serve the command's way to the network, once its namespace stands."""
-        if not wanted:
-            yield
+    async def _way_out(self, control: socket.socket, reach: Reach | None) -> AsyncIterator[set[Host]]:
+        """Serve the command's way to the network, once its namespace stands; gives where it has led."""
+        listener = None if reach is None else await _listener(control)
+        if reach is None or listener is None:  # it has ended already; its output says why
+            yield set()
             return
-        listener = await _listener(control)
-        if listener is None:  # it has ended already; its output says why
-            yield
-            return
-        egress = Egress(open_to=self._open_to, most_bytes=4 * self._limits.disk_bytes)
+        egress = Egress(
+            open_to=reach.open_to, anywhere=reach.anywhere, most_bytes=4 * self._limits.disk_bytes
+        )
         async with egress.serving(listener):
-            yield
+            yield egress.reached
 
     async def _until_ended(self, process: asyncio.subprocess.Process, task: Task, say: Say) -> Ended:
         assert process.stdout is not None  # noqa: S101 - both are pipes

@@ -4,9 +4,12 @@ import contextlib
 import os
 from pathlib import Path
 
+_LEAST = 512
+"""What the name of an empty file counts: they fill a disk, too."""
+
 
 def tree_bytes(*roots: Path) -> int:
-    """Return the bytes that all files below `roots` take; one with several names counts once."""
+    """Return the bytes that everything below `roots` takes; a file with several names counts once."""
     seen: set[tuple[int, int]] = set()
     total = 0
     pending = [str(root) for root in roots]
@@ -15,13 +18,14 @@ def tree_bytes(*roots: Path) -> int:
             try:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
+                    total += _LEAST
                     continue
                 found = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
             if (found.st_dev, found.st_ino) not in seen:
                 seen.add((found.st_dev, found.st_ino))
-                total += found.st_blocks * 512
+                total += max(found.st_blocks * 512, _LEAST)
     return total
 
 

@@ -24,35 +24,42 @@ class PackageSource:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     readable: tuple[Path, ...] = ()
     open_to: frozenset[Host] = frozenset()
-    """Hosts of the operator's that builds reach wherever they stand."""
+    """Hosts of the operator's that builds reach wherever they stand. What the index's pages lead to is
+    learned as uv goes there."""
     secret: bool = False
     """An address holds credentials: nothing that a package brings along may run beside it."""
-    own: bool = False
-    """The operator has named it, so that no requirement may name another."""
     offline: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names that no log shows."""
-        return tuple(sorted({host for host, _ in self.open_to}, key=len, reverse=True))
+        """Names of hosts and folders that no log shows."""
+        names = {host for host, _ in self.open_to} | {str(path) for path in self.readable}
+        return tuple(sorted(names, key=len, reverse=True))
 
 
 def package_source(
-    *, index_url: str | None, wheels: Path | None, environ: Mapping[str, str]
+    *,
+    index_url: str | None,
+    wheels: Path | None,
+    environ: Mapping[str, str],
+    hosts: frozenset[str] = frozenset(),
 ) -> PackageSource:
-    """Return the source that the settings name, else the one that `environ` configures for uv."""
+    """Return the source that the settings name, else the one that `environ` configures for uv.
+
+    `hosts` are further places, as `host` or `host:port`, that files of the index come from.
+    """
+    further = _hosts(" ".join(f"https://{host}" for host in hosts))
     certificates = {name: environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in environ}
     files = tuple(path for path in map(Path, certificates.values()) if path.exists())
     if wheels is not None:
         options = ("--no-index", "--find-links", str(wheels))
-        return PackageSource(options=options, readable=(wheels,), own=True, offline=True)
+        return PackageSource(options=options, readable=(wheels,), offline=True)
     if index_url is not None:
         return PackageSource(
             environ=certificates | {"UV_DEFAULT_INDEX": index_url},
             readable=files,
-            open_to=_hosts(index_url),
+            open_to=_hosts(index_url) | further,
             secret=_is_secret(index_url),
-            own=True,
         )
     found = {name: environ[name] for name in _PASSED if name in environ}
     logins = {
@@ -63,8 +70,8 @@ def package_source(
     places = " ".join(found.get(name, "") for name in _PLACES)
     return PackageSource(
         environ=found | logins,
-        readable=files,
-        open_to=_hosts(places),
+        readable=(*files, *_folders(places)),
+        open_to=_hosts(places) | further,
         secret=bool(logins) or _is_secret(places),
     )
 
@@ -72,6 +79,11 @@ def package_source(
 def _addresses(text: str) -> list[str]:
     words = text.replace(",", " ").split()
     return [word.partition("=")[2] if "=" in word.partition("://")[0] else word for word in words]
+
+
+def _folders(text: str) -> list[Path]:
+    local = [each.removeprefix("file://") for each in _addresses(text)]
+    return [path for path in map(Path, local) if path.is_absolute() and path.is_dir()]
 
 
 def _hosts(text: str) -> frozenset[Host]:
