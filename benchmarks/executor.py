@@ -4,7 +4,8 @@
 
 All figures are of the hello circuit, on this machine, two jobs at once:
 
-- executor alone: an order on an in-process bus until the attempt's end is reported;
+- parked jail: from handing over the program until its result is there (see `benchmarks.parked`);
+- executor alone: an order on an in-process bus until the attempt's end, all of it dead, is reported;
 - four services: submit over HTTP until the result is known (see `benchmarks.jobs`);
 - floor: the same hops, durable writes and one fork, nothing else (see `benchmarks.floor`);
 - fresh interpreter: `python -c` that imports quafu and runs the circuit;
@@ -29,6 +30,7 @@ from typing import Any
 import aiohttp
 from pydantic import SecretStr
 
+from benchmarks import parked
 from benchmarks.jobs import LATENCY_RUNS, PROGRAMS, THROUGHPUT_JOBS, client_of, finish, throughput, upload
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.memory import MemoryBus
@@ -282,6 +284,7 @@ async def main() -> None:
         try:
             rabbit.start()
             mongo.start()
+            jail = await parked.measure()
             alone = await measure_alone(mongo.url)
             services = await measure_services(path, rabbit.url, mongo.url)
             floor = await measure_floor(rabbit.url, mongo.url)
@@ -290,10 +293,11 @@ async def main() -> None:
         finally:
             rabbit.remove()
             mongo.remove()
-    report(alone, services, floor, fresh, celery)
+    report(jail, alone, services, floor, fresh, celery)
 
 
 def report(
+    jail: dict[str, Any],
     alone: dict[str, Any],
     services: dict[str, float],
     floor: dict[str, float],
@@ -303,6 +307,7 @@ def report(
     """Print the figures and what they are to each other."""
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, isolation {alone['isolation']}\n")
     rows = (
+        ("parked jail", jail["ms_p50"], jail["jobs_per_s"]),
         ("executor alone", alone["ms_p50"], alone["jobs_per_s"]),
         ("four services", services["ms_p50"], services["jobs_per_s"]),
         ("bare floor", floor["ms_p50"], floor["jobs_per_s"]),
@@ -318,9 +323,17 @@ def report(
         f" {fresh / services['ms_p50']:.1f} x faster than a fresh interpreter,"
         f" {services['jobs_per_s'] / celery['jobs_per_s']:.1f} x Celery's jobs/s"
     )
+    print(
+        f"a job costs {jail['executor_cpu_ms_per_job']} CPU-ms in the executor,"
+        f" {jail['sandbox_cpu_ms_per_job']} in its sandbox; PSS: zygote {jail['zygote_pss_mb']} MB,"
+        f" parked jail {jail['parked_jail_pss_mb']} MB, running job {jail['running_job_pss_mb']} MB"
+    )
     figures = {
-        "jail_hello_ms_p50": alone["ms_p50"],
-        "jail_hello_jobs_per_s": alone["jobs_per_s"],
+        "jail_hello_ms_p50": jail["ms_p50"],
+        "jail_hello_ms_p95": jail["ms_p95"],
+        "jail_hello_jobs_per_s": jail["jobs_per_s"],
+        "attempt_ms_p50": alone["ms_p50"],
+        "attempts_per_s": alone["jobs_per_s"],
         "isolation": alone["isolation"],
         "submit_result_ms_p50": services["ms_p50"],
         "floor_ms_p50": floor["ms_p50"],
@@ -328,7 +341,7 @@ def report(
         "jobs_per_s": services["jobs_per_s"],
         "floor_jobs_per_s": floor["jobs_per_s"],
         "celery_fork_jobs_per_s": round(celery["jobs_per_s"], 1),
-    }
+    } | {name: value for name, value in jail.items() if name.endswith(("_mb", "_per_job"))}
     print(json.dumps(figures))
 
 

@@ -1,0 +1,111 @@
+"""What isolation costs beside time: CPU per job; memory of the zygote, a parked sandbox and a running job.
+
+CPU is what the kernel has charged the processes themselves, those that have ended included. Memory is the
+proportional set size (PSS): a page that several share counts for each by its part.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+MARKER = "measured job"
+RUNNING = (
+    Path("examples/hello.py").read_text()
+    + f"""
+
+def run(task, userpub, params, hello=run):
+    hello(task, userpub, params)
+    with open("/proc/self/comm", "w") as name:
+        name.write({MARKER!r})
+    import time
+    time.sleep(params["seconds"])
+"""
+)
+"""The hello circuit; then it names its process and holds still while it is looked at."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+_LOOKS_PER_SECOND = 25
+
+
+def children(pid: int) -> list[int]:
+    """Return the direct children of a process that has one thread or whose main thread forks."""
+    try:
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield every process below one."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def zygote() -> int:
+    """Return the pid of the zygote below this process: the first Python that runs its script."""
+    for pid in descendants(os.getpid()):
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"python" in argv[0] and any(each.endswith(b"/zygote.py") for each in argv):
+            return pid
+    raise SystemExit("no zygote is to be found")
+
+
+def cpu_ms(pid: int) -> float:
+    """Return the CPU time of a process and of all that it has collected, in milliseconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) * 1000 / _TICKS
+
+
+def pss_mb(*pids: int) -> float:
+    """Return the memory of processes in megabytes (10^6)."""
+    kilobytes = 0
+    for pid in pids:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        kilobytes += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    return round(kilobytes * 1024 / 1e6, 1)
+
+
+async def cpu_per_job(many: Callable[[], Awaitable[int]]) -> dict[str, float]:
+    """Return CPU milliseconds per job of the executor and of its sandboxes while `many` runs that many."""
+    parent = zygote()
+    before = time.process_time() * 1000, cpu_ms(parent)
+    jobs = await many()
+    after = time.process_time() * 1000, cpu_ms(parent)
+    executor, sandboxes = (round((b - a) / jobs, 1) for a, b in zip(before, after, strict=True))
+    return {"executor_cpu_ms_per_job": executor, "sandbox_cpu_ms_per_job": sandboxes}
+
+
+async def memory(begin: Callable[[], Awaitable[object]]) -> dict[str, float]:
+    """Return the memory of the zygote, of the median parked sandbox, and of the job that `begin` runs."""
+    parent = zygote()
+    parked = sorted(pss_mb(jail, *descendants(jail)) for jail in children(parent))
+    job = asyncio.ensure_future(begin())
+    try:
+        running = await _marked(parent)
+        held = pss_mb(running, *descendants(running))
+    finally:
+        await job
+    return {
+        "zygote_pss_mb": pss_mb(parent),
+        "parked_jail_pss_mb": parked[len(parked) // 2],
+        "running_job_pss_mb": held,
+    }
+
+
+async def _marked(parent: int) -> int:
+    """Return the sandbox in which the program has named its process."""
+    async with asyncio.timeout(20):
+        while True:
+            for jail in children(parent):
+                if any(_name(pid) == MARKER for pid in descendants(jail)):
+                    return jail
+            await asyncio.sleep(1 / _LOOKS_PER_SECOND)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,156 @@
+"""A parked jail by itself: from handing over the hello circuit until its result is there.
+
+No bus, no store and no reports: what is left is what starting a program safely costs. The result counts as
+there when the program, about to return it, publishes it. Jobs/s are counted until each job's last process is
+proven dead and its jail is gone, with new jails being made meanwhile.
+"""
+
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks import overhead
+from qrt_contracts.values import Isolation, Limits
+from qrt_executor.adapters.cgroups import find_cgroups
+from qrt_executor.adapters.environment import probe
+from qrt_executor.adapters.pool import Station, ZygotePool
+from qrt_executor.ports import InterimKind, Order, Sandbox, Stream
+from tests.support.waiting import wait_until
+from tests.system.composition import PROGRAM_PYTHON, ROOT
+
+RUNS, JOBS, SLOTS = 200, 300, 2
+BETWEEN_SECONDS = 0.04
+"""Between runs whose latency is measured, as jobs come that do not wait for each other."""
+HELLO = (ROOT / "examples" / "hello.py").read_text()
+PUBLISHING = (
+    HELLO
+    + """
+
+def run(task, userpub, params, hello=run):
+    result = hello(task, userpub, params)
+    userpub.publish(result)
+    return result
+"""
+)
+USER = (61000, 61000)
+
+
+class Told:
+    """`ports.Sink`: notes when the first interim result came."""
+
+    def __init__(self) -> None:
+        self.result_at: float | None = None
+
+    def log(self, stream: Stream, data: bytes) -> None:
+        """Drop what is printed."""
+
+    def interim(self, kind: InterimKind, data: bytes) -> None:
+        """Note when it came."""
+        del kind, data
+        self.result_at = self.result_at or time.perf_counter()
+
+    def violation(self, detail: str) -> None:
+        """End the benchmark."""
+        raise SystemExit(detail)
+
+    async def room(self) -> None:
+        """Take everything at once."""
+
+    async def call(self, question: bytes) -> bytes:
+        """End the benchmark: the hello circuit asks nothing."""
+        raise SystemExit(f"an unexpected question: {question!r}")
+
+
+@asynccontextmanager
+async def parked() -> AsyncIterator[ZygotePool]:
+    """Keep jails parked as an executor with `SLOTS` slots does."""
+    with tempfile.TemporaryDirectory(prefix="qrt-bench-") as name:
+        os.chmod(name, 0o755)  # the zygote's user passes through it
+        station = Station(
+            environment=probe(PROGRAM_PYTHON),
+            levels=(Isolation.JAIL,),
+            scratch=Path(name),
+            user=USER if os.getuid() == 0 else (os.getuid(), os.getgid()),
+            give_away=os.getuid() == 0,
+            cgroups=find_cgroups(),
+            disk_bytes=Limits().disk_bytes,
+        )
+        pool = ZygotePool(station, depth=2 * SLOTS)
+        serving = asyncio.create_task(pool.run())
+        try:
+            await wait_until(lambda: pool.ready, description="a zygote serves", seconds=60)
+            yield pool
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+async def run(pool: ZygotePool, source: str, *, given: str = "{}") -> tuple[float, Sandbox]:
+    """Run one job to its death; return the seconds until its result, and what is to be closed."""
+    jail = await pool.take(Limits())
+    told = Told()
+    order = Order(source=source.encode(), input=given, backend=None, limits=Limits())
+    start = time.perf_counter()
+    reading = asyncio.ensure_future(jail.converse(told))
+    await jail.start(order)
+    await jail.ended()
+    claims = await reading
+    if claims.result is None:
+        raise SystemExit(f"the job failed: {claims.error}")
+    return (told.result_at or time.perf_counter()) - start, jail
+
+
+async def measure() -> dict[str, Any]:
+    """Return milliseconds until the result (p50, p95), jobs/s, CPU per job and memory."""
+    async with parked() as pool:
+        for _ in range(20):
+            await _one(pool, PUBLISHING)
+        times = []
+        for _ in range(RUNS):
+            times.append(await _one(pool, PUBLISHING))
+            await asyncio.sleep(BETWEEN_SECONDS)
+        rate = 0.0
+
+        async def many() -> int:
+            nonlocal rate
+            start = time.perf_counter()
+            left = iter(range(JOBS))
+            await asyncio.gather(*(_slot(pool, left) for _ in range(SLOTS)))
+            rate = JOBS / (time.perf_counter() - start)
+            return JOBS
+
+        cpu = await overhead.cpu_per_job(many)
+        await asyncio.sleep(1)  # until as many are parked again as there were
+        held = await overhead.memory(lambda: _one(pool, overhead.RUNNING, given='{"seconds": 2}'))
+        quantiles = statistics.quantiles(times, n=20)
+        return {
+            "ms_p50": round(statistics.median(times) * 1000, 2),
+            "ms_p95": round(quantiles[-1] * 1000, 2),
+            "jobs_per_s": round(rate, 1),
+            "isolation": pool.isolation.value,
+            **cpu,
+            **held,
+        }
+
+
+async def _one(pool: ZygotePool, source: str, *, given: str = "{}") -> float:
+    seconds, jail = await run(pool, source, given=given)
+    await jail.close()
+    return seconds
+
+
+async def _slot(pool: ZygotePool, left: Any) -> None:
+    """Run jobs one after the other; the next one does not wait for the last one's jail to be cleared away."""
+    closing = set()
+    for _ in left:
+        _, jail = await run(pool, HELLO)
+        task = asyncio.ensure_future(jail.close())
+        closing.add(task)
+        task.add_done_callback(closing.discard)
+    await asyncio.gather(*closing)
