@@ -100,12 +100,19 @@ def test_every_schema_of_the_document_is_one_and_every_reference_leads_somewhere
 
 def test_the_input_is_what_the_program_takes_with_tags_and_secrets() -> None:
     judge = validator(described(), "Input")
-    for good in (
+    right: list[Any] = [
         {"data": {"values": [1]}},
         {"data": {"values": [1], "next": {"values": []}}, "$tags": ["a"], "$secrets": {"a": "b"}},
-    ):
+        {"data": {"values": []}, "$tags": None, "$secrets": None},
+    ]
+    for good in right:
         judge.validate(good)
-    wrong: list[Any] = [{}, {"data": {"values": ["x"]}}, {"data": {"values": []}, "$tags": "a"}, []]
+    least: dict[str, Any] = {"data": {"values": []}}
+    secrets: list[Any] = [{"1": "b"}, {"a": ""}, {"a": "\0"}, []]
+    tags: list[Any] = ["a", [""], ["a\nb"], [1], {}]
+    wrong: list[Any] = [{}, {"data": {"values": ["x"]}}, []]
+    wrong += [least | {"$secrets": each} for each in secrets]
+    wrong += [least | {"$tags": each} for each in tags]
     for bad in wrong:
         assert not judge.is_valid(bad), bad
 

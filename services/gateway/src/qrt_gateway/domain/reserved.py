@@ -18,7 +18,10 @@ SECRETS_BYTES = 64 << 10
 """All of a job's secrets together."""
 PREFIX = "SECRET_"
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_. -]{0,63}")
+NAMES = r"^[A-Za-z_][A-Za-z0-9_. -]{0,63}$"
+"""What a secret may be called; as schemas say it."""
+
+_NAME = re.compile(NAMES)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -106,7 +109,7 @@ def _fault_of_tag(tag: Any) -> str | None:
 
 def _fault_of_secret(name: str, secret: Any) -> str | None:
     if not _NAME.fullmatch(name):
-        return "a name has 1 to 64 letters, digits, underscores, dots or hyphens, and begins with a letter"
+        return "a name has 1 to 64 letters, digits, spaces, or any of _ . -, and begins with a letter or _"
     if not isinstance(secret, str):
         return "a secret is a text"
     if not secret:

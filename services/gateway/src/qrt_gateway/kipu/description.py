@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qrt_contracts.values import Program, Signature
-from qrt_gateway.domain.reserved import MAX_TAGS, SECRETS, TAG_CHARACTERS, TAGS
+from qrt_gateway.domain.reserved import MAX_SECRETS, MAX_TAGS, NAMES, SECRETS, TAG_CHARACTERS, TAGS
 from qrt_gateway.kipu.schemas import SCHEMAS, embedded
 
 Json = dict[str, Any]
@@ -80,14 +80,21 @@ def _own_schemas(signature: Signature | None) -> Json:
 
 _OWN = SCHEMAS.keys() | {"Input", "Output", "ResultResponse"}
 _TAGS: Json = {
-    "type": "array",
+    "type": ["array", "null"],
     "maxItems": MAX_TAGS,
-    "items": {"type": "string", "minLength": 1, "maxLength": TAG_CHARACTERS},
+    "items": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": TAG_CHARACTERS,
+        "pattern": r"^[^\u0000-\u001f\u007f]+$",
+    },
     "description": "Words to find the execution by; no part of the program's input.",
 }
 _SECRETS: Json = {
-    "type": "object",
-    "additionalProperties": {"type": "string", "minLength": 1},
+    "type": ["object", "null"],
+    "maxProperties": MAX_SECRETS,
+    "propertyNames": {"pattern": NAMES},
+    "additionalProperties": {"type": "string", "minLength": 1, "pattern": r"^[^\u0000]+$"},
     "description": "Given to the program as environment variables SECRET_<NAME>, and to nobody else.",
 }
 _ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
