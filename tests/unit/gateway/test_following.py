@@ -20,7 +20,7 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Exchange
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output, OutputKind
-from qrt_gateway.service import mailbox
+from qrt_gateway.service import mailbox, recent
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.watching import Watching
 from tests.unit.gateway.fakes import NOW, FakeScheduler
@@ -157,13 +157,13 @@ TURNS = st.sampled_from([0, 0, 1, 3, 8, 20])
 Steps = list[tuple[tuple[Any, ...], int]]
 
 
-async def play(steps: Steps, end_fate: str, start: int) -> tuple[list[Frame], UnreliableWorld]:
+async def play(steps: Steps, end_fate: str, starts: list[int]) -> tuple[list[list[Frame]], UnreliableWorld]:
     world = UnreliableWorld()
     live = Live(world, monotonic=lambda: 0.0)  # type: ignore[arg-type]
     watch = Watching(world, live, sweep_seconds=0.001)  # type: ignore[arg-type]
-    frames: list[Frame] = []
+    seen: list[list[Frame]] = [[] for _ in starts]
 
-    async def listen() -> None:
+    async def listen(frames: list[Frame]) -> None:
         while not frames:
             with contextlib.suppress(Unavailable):  # nobody answered the first question: ask again
                 async for frame in watch.follow("alice", JOB):
@@ -171,16 +171,18 @@ async def play(steps: Steps, end_fate: str, start: int) -> tuple[list[Frame], Un
 
     async with live.subscribed(), asyncio.timeout(20), asyncio.TaskGroup() as group:
         for position, (step, turns) in enumerate([*steps, (("run", "sent"), 1)]):
-            if position == start:
-                group.create_task(listen())
+            for start, frames in zip(starts, seen, strict=True):
+                if position == start:
+                    group.create_task(listen(frames))
             await act(world, step)
             for _ in range(turns):
                 await asyncio.sleep(0)
-        if start > len(steps):
-            group.create_task(listen())
+        for start, frames in zip(starts, seen, strict=True):
+            if start > len(steps):
+                group.create_task(listen(frames))
         await world.end(end_fate)
         await world.release()
-    return frames, world
+    return seen, world
 
 
 async def act(world: UnreliableWorld, step: tuple[Any, ...]) -> None:
@@ -224,8 +226,9 @@ def check(frames: list[Frame], world: UnreliableWorld) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _small_mailboxes_and_short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_buffers_and_short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox, "MAX_MESSAGES", 3)
+    monkeypatch.setattr(recent, "JOB_WEIGHT", 8 * recent.OUTPUT_WEIGHT)
     monkeypatch.setattr(Backoff, "next", lambda _: 0.0)
 
 
@@ -233,11 +236,12 @@ def _small_mailboxes_and_short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(
     steps=st.lists(st.tuples(STEPS, TURNS), min_size=5, max_size=40),
     end_fate=FATES,
-    start=st.integers(0, 12),
+    starts=st.lists(st.integers(0, 40), min_size=1, max_size=3),
 )
-def test_each_output_is_seen_once_and_in_order(steps: Steps, end_fate: str, start: int) -> None:
-    frames, world = asyncio.run(play(steps, end_fate, start))
-    check(frames, world)
+def test_each_output_is_seen_once_and_in_order(steps: Steps, end_fate: str, starts: list[int]) -> None:
+    seen, world = asyncio.run(play(steps, end_fate, starts))
+    for frames in seen:
+        check(frames, world)
 
 
 async def consume(iterator: AsyncIterator[Frame], count: int) -> list[Frame]:
@@ -324,6 +328,30 @@ async def test_a_thousand_who_come_at_once_are_told_the_past_by_one_question_and
         assert world.asked == 2
         for each in (first, *listeners):
             await each.aclose()
+
+
+async def test_who_comes_to_a_job_that_is_followed_is_told_from_what_was_heard(monkeypatch: Any) -> None:
+    monkeypatch.setattr(recent, "JOB_WEIGHT", 1 << 20)
+    world = UnreliableWorld()
+    live, watch = await listening(world)
+    async with live.subscribed(), asyncio.timeout(10):
+        await world.become(JobState.RUNNING, "lost")
+        await world.emit(2, "lost")
+        world.store(2)
+        first = watch.follow("alice", JOB)
+        await consume(first, 3)  # attempt, state, what was before
+        for _ in range(20):
+            await world.emit(1, "sent")
+        for _ in range(2):  # the first of them reads what none has heard; the second finds it here
+            asked = world.asked
+            other = watch.follow("alice", JOB)
+            assert texts(await consume(other, 23)) == [f"1:{number}" for number in range(1, 23)]
+            await other.aclose()
+        assert world.asked == asked + 1  # the job, for whose it is and how it stands
+        back = watch.follow("alice", JOB, attempt=1, after=20)
+        assert texts(await consume(back, 3)) == ["1:21", "1:22"]
+        await back.aclose()
+        await first.aclose()
 
 
 async def listening(world: UnreliableWorld, sweep_seconds: float = 3600) -> tuple[Live, Watching]:

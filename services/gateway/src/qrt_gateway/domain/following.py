@@ -5,7 +5,7 @@ late, out of order or missed. Numbers decide: an output is sent when it is the n
 when it was sent, and otherwise shows that something was missed, which history then fills.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from qrt_contracts.api import AttemptFrame, EndFrame, Frame, OutputsFrame, StateFrame
 from qrt_contracts.commands import OutputPage
@@ -59,6 +59,11 @@ class Following:
         return self._must_read or self._more or self.number < self.reach
 
     @property
+    def reads_on(self) -> bool:
+        """History had more than was read, and nothing else is amiss."""
+        return self._more and not self._must_read and self.number >= self.reach
+
+    @property
     def done(self) -> bool:
         """The job has ended and every output has been sent."""
         if self.ended is None or self.number < self.ended.last_output:
@@ -96,6 +101,13 @@ class Following:
         else:
             frames += self._frames(message.outputs)
         self._more = False  # live messages join what was read: history has nothing in between
+        return frames
+
+    def join(self, known: Iterable[tuple[JobOutput, OutputsFrame]]) -> list[Frame]:
+        """Return what messages add that hold all outputs up to the newest: nothing has to be read for now."""
+        frames = [frame for message, shared in known for frame in self.output(message, shared)]
+        self._must_read = self._more = False
+        self._placed = True
         return frames
 
     def is_next(self, message: JobOutput) -> bool:
@@ -138,7 +150,7 @@ class Following:
         if page.status not in TERMINAL:
             frames += self._state(page.status, page.attempt)
         before = self.number
-        if _is_whole(page.outputs, after=before):
+        if is_whole(page.outputs, after=before):
             frames += shared
             self.number = page.outputs[-1].number
         else:
@@ -172,6 +184,6 @@ class Following:
                 yield each
 
 
-def _is_whole(outputs: Sequence[Output], *, after: int) -> bool:
+def is_whole(outputs: Sequence[Output], *, after: int) -> bool:
     """Tell whether `outputs` are exactly what comes after a number, with nothing missing among them."""
     return bool(outputs) and outputs[0].number == after + 1 and outputs[-1].number == after + len(outputs)

@@ -12,8 +12,8 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.ids import new_id
 from qrt_contracts.message import Exchange
 from qrt_gateway import metrics
-from qrt_gateway.service.frames import SharedFrame
-from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
+from qrt_gateway.service.mailbox import Mailbox, News, batch_of
+from qrt_gateway.service.recent import Recent
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Live:
         self._monotonic = monotonic
         self._topics: dict[str, _Topic] = {}
         self._subscribed: Subscribed | None = None
+        self.recent = Recent()
+        """Outputs of the jobs that are listened to, without a gap up to the newest heard."""
         self.closed = False
         """No more news will come: the gateway is stopping."""
 
@@ -108,6 +110,11 @@ class Live:
             await self._unbind(key, topic)
         metrics.TOPICS.set(len(self._topics))
 
+    def hears(self, key: str) -> bool:
+        """Tell whether all that is published under a topic comes here."""
+        topic = self._topics.get(key)
+        return topic is not None and topic.bound
+
     def close(self) -> None:
         """Tell every listener that no more news will come."""
         self.closed = True
@@ -140,6 +147,7 @@ class Live:
                 return
             if topic.bound and self._subscribed is not None:
                 topic.bound = False
+                self.recent.forget(key)
                 await self._subscribed.unbind(Exchange.EVENTS, key)
             if not topic.listeners:
                 del self._topics[key]
@@ -160,11 +168,15 @@ class Live:
                     mailbox.put(message)
 
     async def _on_output(self, message: JobOutput) -> None:
-        frame = SharedFrame.model_construct(
-            type="outputs", job_id=message.job_id, attempt=message.attempt, outputs=message.outputs
-        )
-        size = sum(len(each.data) for each in message.outputs)
-        self._deliver(message.routing_key(), LiveOutputs(message, frame, size))
+        key = message.routing_key()
+        topic = self._topics.get(key)
+        if topic is None:
+            return
+        batch = batch_of(message)
+        for mailbox in topic.listeners:
+            mailbox.put(batch)
+        if topic.bound:  # else some of what follows will not be heard
+            self.recent.heard(key, batch)
 
     def _deliver(self, key: str, news: News) -> None:
         if topic := self._topics.get(key):
@@ -172,5 +184,6 @@ class Live:
                 mailbox.put(news)
 
     def _on_restored(self) -> None:
+        self.recent.forget_all()
         for mailbox in self._mailboxes():
             mailbox.miss()

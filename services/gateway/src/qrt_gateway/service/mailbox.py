@@ -15,16 +15,34 @@ MAX_CHARACTERS = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class LiveOutputs:
-    """A live message and the frame it makes, one object for all listeners of its job."""
+class Batch:
+    """Consecutive outputs and the frame they make, one object for all listeners of the job."""
 
     message: JobOutput
     frame: SharedFrame
     size: int
     """Characters of data."""
 
+    @property
+    def first(self) -> int:
+        """The number of its first output."""
+        return self.message.outputs[0].number
 
-News = JobChanged | LiveOutputs
+    @property
+    def last(self) -> int:
+        """The number of its last output."""
+        return self.message.outputs[-1].number
+
+
+def batch_of(message: JobOutput) -> Batch:
+    """Return a message with its frame."""
+    frame = SharedFrame.model_construct(
+        type="outputs", job_id=message.job_id, attempt=message.attempt, outputs=message.outputs
+    )
+    return Batch(message, frame, sum(len(each.data) for each in message.outputs))
+
+
+News = JobChanged | Batch
 
 
 class Mailbox:
@@ -33,7 +51,7 @@ class Mailbox:
     def __init__(self, owner: str | None = None) -> None:
         self.owner = owner
         """Whose jobs' news it takes where it listens to everybody's; None takes all."""
-        self.at_once: Callable[[LiveOutputs], bool] | None = None
+        self.at_once: Callable[[Batch], bool] | None = None
         """Deals with a live message without waking the listener, if it can; set while it waits."""
         self._waiting: deque[News] = deque()
         self._size = 0
@@ -46,7 +64,7 @@ class Mailbox:
         """Add news; past the bounds, drop everything instead."""
         if self._passed_on(news):
             return
-        size = news.size if isinstance(news, LiveOutputs) else 0
+        size = news.size if isinstance(news, Batch) else 0
         if self._waiting and (len(self._waiting) >= MAX_MESSAGES or self._size + size > MAX_CHARACTERS):
             metrics.OVERFLOWS.inc()
             self.miss()
@@ -56,7 +74,7 @@ class Mailbox:
         self._wake.set()
 
     def _passed_on(self, news: News) -> bool:
-        if self.at_once is None or self._waiting or self._missed or not isinstance(news, LiveOutputs):
+        if self.at_once is None or self._waiting or self._missed or not isinstance(news, Batch):
             return False
         return self.at_once(news)
 
@@ -82,7 +100,7 @@ class Mailbox:
         if not self._waiting:
             return None
         news = self._waiting.popleft()
-        self._size -= news.size if isinstance(news, LiveOutputs) else 0
+        self._size -= news.size if isinstance(news, Batch) else 0
         return news
 
     async def wait(self, *, seconds: float) -> bool:

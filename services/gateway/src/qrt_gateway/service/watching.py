@@ -2,25 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Bus
-from qrt_contracts.api import Frame, StateFrame, SubscribedFrame
+from qrt_contracts.api import Frame, OutputsFrame, StateFrame, SubscribedFrame
 from qrt_contracts.commands import GetJob, ListJobs, OutputPage, ReadOutputs
-from qrt_contracts.events import JobChanged
+from qrt_contracts.events import JobChanged, JobOutput
 from qrt_contracts.faults import RuntimeFault, Unavailable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_gateway import metrics
-from qrt_gateway.domain.following import Following, pieces
+from qrt_gateway.domain.following import Following, is_whole, pieces
 from qrt_gateway.domain.told import Told
 from qrt_gateway.service.asking import Asking
-from qrt_gateway.service.frames import SharedFrame, Write
+from qrt_gateway.service.frames import Write
 from qrt_gateway.service.live import ALL_STATES, Live, output_topic, state_topic
-from qrt_gateway.service.mailbox import LiveOutputs, Mailbox, News
+from qrt_gateway.service.mailbox import Batch, Mailbox, News, batch_of
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ NEWEST = 500
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A page of history, and its outputs as frames: one object for all listeners who are at its place."""
+    """A page of history, and its outputs in batches: one object for all listeners who are at its place."""
 
     page: OutputPage
-    frames: tuple[SharedFrame, ...]
+    batches: tuple[Batch, ...]
 
 
 class Watching:
@@ -115,8 +115,7 @@ class Watching:
             if attempt is None:
                 attempt = (await self.job(caller, job_id)).attempt if after else 0
             following = Following(job_id, attempt=attempt, after=after)
-            stored = await self._read(caller, following)
-            for frame in following.page(stored.page, stored.frames):
+            for frame in await self._join(caller, following) or await self._read(caller, following):
                 yield frame
             async with aclosing(self._on(caller, following, mailbox, write)) as frames:
                 async for frame in frames:
@@ -178,7 +177,7 @@ class Watching:
     async def _wait(self, following: Following, mailbox: Mailbox, write: Write | None) -> bool:
         """Wait for news, passing on live messages meanwhile; False if there was none of either."""
 
-        def at_once(news: LiveOutputs) -> bool:
+        def at_once(news: Batch) -> bool:
             if write is None or not following.is_next(news.message) or not write(news.frame):
                 return False
             following.sent(news.message)
@@ -196,8 +195,9 @@ class Watching:
         try:
             if following.complete:
                 return following.changed(_news_of(await self.job(caller, following.job_id)))
-            stored = await self._read(caller, following)
-            return following.page(stored.page, stored.frames)
+            if following.reads_on and (known := self._known(following)) is not None:
+                return following.join(known)
+            return await self._read(caller, following)
         except RuntimeFault as fault:
             if not fault.retryable:
                 raise
@@ -205,7 +205,27 @@ class Watching:
             following.missed()
             return []
 
-    async def _read(self, caller: str, following: Following) -> _Stored:
+    async def _join(self, caller: str, following: Following) -> list[Frame]:
+        """Return the first frames, if all of a running job that they tell is known here; nothing if not."""
+        recent, key = self._live.recent, output_topic(following.job_id)
+        if not recent.knows(key):
+            return []
+        job = await self.job(caller, following.job_id)
+        if job.status is not JobState.RUNNING or following.attempt > job.attempt:
+            return []
+        place = following.number if following.attempt == job.attempt else 0
+        known = recent.after(key, job.attempt, place)
+        if known is None:
+            return []
+        return [*following.changed(_news_of(job)), *following.join(_messages(known))]
+
+    def _known(self, following: Following) -> list[tuple[JobOutput, OutputsFrame]] | None:
+        key = output_topic(following.job_id)
+        known = self._live.recent.after(key, following.attempt, following.number)
+        return None if known is None else _messages(known)
+
+    async def _read(self, caller: str, following: Following) -> list[Frame]:
+        """Return what a page of history adds."""
         command = ReadOutputs(
             caller=caller,
             job_id=following.job_id,
@@ -215,23 +235,43 @@ class Watching:
             limit=PAGE,
         )
 
+        recent, key = self._live.recent, output_topic(following.job_id)
+
         async def read() -> _Stored:
             metrics.HISTORY_READS.inc()
-            return _stored(following.job_id, await self._bus.request(command))
+            losses = recent.losses
+            page = await self._bus.request(command)
+            stored = _stored(command.job_id, page)
+            if _is_news(page) and losses == recent.losses and self._live.hears(key):
+                recent.read(key, stored.batches)
+            return stored
 
-        return await self._pages.ask(command, read)
+        stored = await self._pages.ask(command, read)
+        return following.page(stored.page, [each.frame for each in stored.batches])
 
 
 def _stored(job_id: str, page: OutputPage) -> _Stored:
-    frames = (
-        SharedFrame.model_construct(type="outputs", job_id=job_id, attempt=page.attempt, outputs=piece)
+    messages = (
+        JobOutput.model_construct(job_id=job_id, attempt=page.attempt, outputs=piece)
         for piece in pieces(page.outputs)
     )
-    return _Stored(page, tuple(frames))
+    return _Stored(page, tuple(map(batch_of, messages)))
+
+
+def _is_news(page: OutputPage) -> bool:
+    """Tell whether a page may be what others who come need, too."""
+    outputs = page.outputs
+    return (
+        page.status is JobState.RUNNING and bool(outputs) and is_whole(outputs, after=outputs[0].number - 1)
+    )
+
+
+def _messages(batches: Iterable[Batch]) -> list[tuple[JobOutput, OutputsFrame]]:
+    return [(each.message, each.frame) for each in batches]
 
 
 def _frames(following: Following, news: News) -> list[Frame]:
-    if isinstance(news, LiveOutputs):
+    if isinstance(news, Batch):
         return following.output(news.message, news.frame)
     return following.changed(news)
 
