@@ -7,8 +7,8 @@ time is from before `userpub.publish` in the sandbox to the client's socket; the
 before its publish to the same client. Throughput: 100 listeners, a program that publishes in a tight loop;
 what all of them together get in some seconds, from the moment on when each has got a value that was
 published after the last of them was connected. Of ours only values count that are at most a second old:
-what is read from history is not live. The bare fan-out, which has no bounds, may get ever later; all it brings
-counts. All clients are in a process of their own. The last line is one JSON object.
+what is read from history is not live. The bare fan-out, which has no bounds, may get ever later; all it
+brings counts. All clients are in a process of their own. The last line is one JSON object.
 """
 
 import asyncio
