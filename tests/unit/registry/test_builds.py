@@ -13,10 +13,11 @@ from qrt_contracts.commands import (
     DeleteProgram,
     ReadBuildLog,
     ResolveRun,
+    UpdateProgram,
 )
 from qrt_contracts.events import BuildProgress, VersionBuilt
 from qrt_contracts.faults import NotFound, Problem
-from qrt_contracts.values import BuildState, Payload, Program, ProgramKind, Version
+from qrt_contracts.values import BuildState, Payload, Program, ProgramKind, Version, Visibility
 from qrt_registry.builds import LOCK_WORTH, VERSION_INLINE, Builds
 from qrt_registry.domain import MAX_DETAIL, Project
 from qrt_registry.intake import Intake
@@ -325,12 +326,15 @@ async def test_a_reader_that_waits_is_told_at_once(world: World) -> None:
     assert (await waiting).complete
 
 
-async def test_a_log_is_its_owners_alone(world: World) -> None:
+async def test_a_log_is_for_those_who_may_see_the_program(world: World) -> None:
     await world.create()
     with pytest.raises(NotFound):
         await world.read(caller="bob")
     with pytest.raises(NotFound, match="has no version 2"):
         await world.read(version=2)
+    shared = UpdateProgram(caller="alice", program_id=ONE, visibility=Visibility.PUBLIC)
+    await world.registry.update(shared)
+    assert (await world.read(caller="bob")).last == 0
 
 
 async def test_the_log_of_what_was_never_built_is_complete(world: World) -> None:

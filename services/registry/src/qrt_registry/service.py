@@ -142,8 +142,8 @@ class Registry:
         )
 
     async def read_build_log(self, command: ReadBuildLog) -> BuildLogPage:
-        """Read the log of a version's build; it is its owner's alone."""
-        program = await self._own(command.caller, command.program_id)
+        """Read the log of a version's build, by whoever may see the program's source."""
+        program = await self._visible(command.caller, command.program_id, None)
         number = command.version or program.latest.number
         if number > program.latest.number:
             raise _no_version(program, number)
