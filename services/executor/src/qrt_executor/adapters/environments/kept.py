@@ -212,6 +212,8 @@ class KeptEnvironments:
             self._resolved[wanted.digest] = (time.monotonic() + _RESOLVED_SECONDS, lock)
             _bound(self._resolved)
         key = lock_key(lock)
+        if self._directory.is_complete(key):
+            return  # other requirements came to the same, and its users may hold it for hours
         async with self._directory.held(key, alone=True):
             if self._directory.is_complete(key):
                 return
