@@ -16,6 +16,7 @@ from pydantic.errors import PydanticUserError
 from qrt_runner.encode import NotRepresentable
 from qrt_runner.failures import Failure
 from qrt_runner.plain import written
+from qrt_runner.secret_values import secret_of, secret_type
 
 _NO_DEFAULT = inspect.Parameter.empty
 _SHOWN = 5
@@ -54,10 +55,15 @@ class Parameter:
         """None is among what it takes."""
         return _takes_none(self.annotation)
 
+    @cached_property
+    def secret(self) -> type | None:
+        """The vendor's class, if the job's secrets and not its input make this parameter."""
+        return secret_type(self.annotation)
+
     @property
     def required(self) -> bool:
         """The input must have it. A model whose fields all have defaults is made of them."""
-        if self.default is not _NO_DEFAULT or self.optional:
+        if self.secret is not None or self.default is not _NO_DEFAULT or self.optional:
             return False
         if not _is_model(self.annotation) or self.adapter is None:
             return True
@@ -120,7 +126,9 @@ def arguments(
     reader = _Reader(given, given if decoded is None else decoded)
     made: dict[str, Any] = {}
     for each in wanted.named:
-        if each.name in given:
+        if each.secret is not None:
+            reader.disclose(each, each.secret, made)
+        elif each.name in given:
             reader.convert(each, each.name, made)
         elif each.default is _NO_DEFAULT:
             reader.fill(each, made)
@@ -149,6 +157,16 @@ class _Reader:
             made[name] = _validated(parameter.adapter, raw, value)
         except ValidationError as exc:
             self._note(name, raw, exc)
+
+    def disclose(self, parameter: Parameter, kind: type, made: dict[str, Any]) -> None:
+        """Make the argument that is a secret of the job."""
+        secret = secret_of(parameter.name)
+        if secret is not None:
+            made[parameter.name] = kind(value=secret)
+        elif parameter.default is _NO_DEFAULT and parameter.optional:
+            made[parameter.name] = None
+        elif parameter.default is _NO_DEFAULT:
+            self.errors.append((_pointer(["$secrets", parameter.name]), "it is missing"))
 
     def fill(self, parameter: Parameter, made: dict[str, Any]) -> None:
         """Make the argument of a property that is missing, if there is anything to make it of."""

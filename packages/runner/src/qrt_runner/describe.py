@@ -23,7 +23,7 @@ Schema = dict[str, Any]
 
 def signature(run: Callable[..., Any]) -> dict[str, Any]:
     """Return a `Signature` as data. Raises Failure if `run` cannot be called as it would be."""
-    found = parameters(run)
+    found = _read(parameters(run))
     summary, description = _docstring(run)
     return {
         "input": _bounded(_input(found)),
@@ -32,6 +32,11 @@ def signature(run: Callable[..., Any]) -> dict[str, Any]:
         "summary": summary,
         "description": description,
     }
+
+
+def _read(found: Parameters) -> Parameters:
+    """Return the parameters that the input makes."""
+    return Parameters(tuple(each for each in found.named if each.secret is None), found.others)
 
 
 def _input(found: Parameters) -> Schema:
