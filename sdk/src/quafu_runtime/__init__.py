@@ -23,6 +23,8 @@ from quafu_runtime._job import Job
 from quafu_runtime._many import JobChange, JobEnd, JobEvent, JobRefused
 from quafu_runtime._outputs import InterimResult, JobOutput, LogText
 from quafu_runtime._program import RuntimeProgram
+from quafu_runtime._program_async import AsyncProgram
+from quafu_runtime._program_sync import Program
 from quafu_runtime._record import JobResult
 from quafu_runtime._service import RuntimeService
 from quafu_runtime._status import JOB_FINAL_STATES, JobStatus
@@ -31,6 +33,8 @@ from quafu_runtime._stream_sync import JobsStream, OutputStream
 from quafu_runtime._sweep import Sweep
 from quafu_runtime._sweep_state import SweepProgress, SweepResults
 from quafu_runtime.errors import (
+    BuildFailed,
+    BuildTimeout,
     JobCancelled,
     JobFailed,
     JobNotSucceeded,
@@ -49,8 +53,11 @@ __all__ = [
     "AsyncJob",
     "AsyncJobsStream",
     "AsyncOutputStream",
+    "AsyncProgram",
     "AsyncRuntimeService",
     "AsyncSweep",
+    "BuildFailed",
+    "BuildTimeout",
     "Client",
     "InterimResult",
     "Job",
@@ -68,6 +75,7 @@ __all__ = [
     "JobsStream",
     "LogText",
     "OutputStream",
+    "Program",
     "Progress",
     "QuafuResult",
     "QuafuRuntimeError",

@@ -50,6 +50,10 @@ class AsyncJob:
         """Return what the job runs: program id, name, version and digest."""
         return (self._record.view or await self.refresh()).program
 
+    async def tags(self) -> tuple[str, ...]:
+        """Return the words it was tagged with."""
+        return (self._record.view or await self.refresh()).tags
+
     async def backend(self) -> str | None:
         """Return the backend the program was uploaded for."""
         return (self._record.view or await self.refresh()).backend

@@ -1,5 +1,6 @@
 """A user's side of a runtime, asynchronously: the twin of `_service`. It prints nothing."""
 
+import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -20,13 +21,16 @@ from quafu_runtime._catalogue import (
     check_concurrency,
     named,
     no_program,
+    project_fields,
     run_fields,
     sweep_fields,
     upload_fields,
     warn_of_empty_update,
 )
 from quafu_runtime._many import ManyState
-from quafu_runtime._program import RuntimeProgram, program_fields, read_source
+from quafu_runtime._program import RuntimeProgram, has_source, program_fields, read_source
+from quafu_runtime._program_async import AsyncProgram, versions_of
+from quafu_runtime._project import archive_of
 from quafu_runtime._status import JobStatus, state_of
 from quafu_runtime._stream_async import AsyncJobsStream
 from quafu_runtime._sweep_state import CONCURRENCY
@@ -43,7 +47,7 @@ class AsyncRuntimeService:
         self, account: Account | None = None, *, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._client = AsyncClient(account or Account(), transport)
-        self._catalogue = Catalogue(self.versions)
+        self._catalogue = Catalogue()
 
     # --- programs -----------------------------------------------------------------------------
 
@@ -86,13 +90,33 @@ class AsyncRuntimeService:
         self._catalogue.forget()
         return view.id
 
+    async def upload_project(
+        self,
+        project: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        description: str | None = None,
+        **others: Any,
+    ) -> AsyncProgram:
+        """Upload a project and return its program; see `RuntimeService.upload_project`.
+
+        Raises:
+            NameTaken, ProgramInvalid, InvalidRequest, TooLarge.
+        """
+        fields = project_fields(kind, name=name, description=description, **others)
+        archive = await asyncio.to_thread(archive_of, project)
+        view = await self._client.send(_calls.create_project(fields, archive))
+        self._catalogue.forget()
+        return AsyncProgram.bound(view, self._client)
+
     async def update_program(
         self,
         program_id: str,
         data: str | os.PathLike[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         **changes: Any,
-    ) -> RuntimeProgram | None:
+    ) -> AsyncProgram | None:
         """Change a program and return it; see `RuntimeService.update_program`.
 
         Raises:
@@ -120,15 +144,16 @@ class AsyncRuntimeService:
 
     async def programs(
         self, refresh: bool = False, limit: int | None = 10, skip: int = 0
-    ) -> list[RuntimeProgram]:
+    ) -> list[AsyncProgram]:
         """Return your programs without their source, oldest first; see `RuntimeService.programs`."""
         if (limit is not None and limit < 0) or skip < 0:
             raise InvalidRequest.because("limit and skip are not negative", field="limit")
         if refresh or not self._catalogue.complete:
             self._catalogue.replace(await self._pages())
-        return self._catalogue.slice(limit=limit, skip=skip)
+        known = self._catalogue.slice(limit=limit, skip=skip)
+        return [AsyncProgram.bound(view, self._client) for view in known]
 
-    async def program(self, program_id: str | None = None, name: str | None = None) -> RuntimeProgram:
+    async def program(self, program_id: str | None = None, name: str | None = None) -> AsyncProgram:
         """Return a program with its source, by its id or, among your own, by its name.
 
         Raises:
@@ -146,14 +171,7 @@ class AsyncRuntimeService:
         Raises:
             ProgramNotFound.
         """
-        found: list[VersionView] = []
-        cursor: str | None = None
-        while True:
-            page = await self._client.send(_calls.list_versions(program_id, cursor=cursor))
-            found += page.versions
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
+        return await versions_of(program_id, self._client)
 
     # --- jobs ---------------------------------------------------------------------------------
 
@@ -173,6 +191,7 @@ class AsyncRuntimeService:
         priority: int = 0,
         seed: int | None = None,
         tags: Sequence[str] = (),
+        secrets: Mapping[str, str] | None = None,
     ) -> AsyncJob:
         """Run a program and return the job at once; arguments as in `RuntimeService.run`.
 
@@ -188,6 +207,7 @@ class AsyncRuntimeService:
             priority=priority,
             seed=seed,
             tags=tags,
+            secrets=secrets,
         )
         view = await self._client.send(_calls.submit(fields))
         return AsyncJob(view.id, client=self._client, view=view, params=inputs if params is None else params)
@@ -357,6 +377,8 @@ class AsyncRuntimeService:
             if cursor is None:
                 raise no_program(name)
 
-    async def _with_source(self, view: ProgramView) -> RuntimeProgram:
-        source = await self._client.send(_calls.get_source(view.id))
-        return RuntimeProgram.of(view, data=source, versions=self.versions)
+    async def _with_source(self, view: ProgramView) -> AsyncProgram:
+        source = None
+        if has_source(view):
+            source = await self._client.send(_calls.get_source(view.id))
+        return AsyncProgram.bound(view, self._client, data=source)

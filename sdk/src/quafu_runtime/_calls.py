@@ -16,20 +16,29 @@ from qrt_contracts.api import (
 )
 from qrt_contracts.api_fleet import BackendList, BackendView, CredentialView
 from qrt_contracts.api_programs import (
+    MAX_BUILD_WAIT_SECONDS,
     AddVersionRequest,
+    BuildView,
     CreateProgramRequest,
+    ProgramForm,
     ProgramList,
     ProgramView,
     UpdateProgramRequest,
     VersionList,
+    VersionView,
 )
 from qrt_contracts.faults import field_errors
 from qrt_contracts.states import JobState
 from quafu_runtime import errors
+from quafu_runtime._project import form_of
 from quafu_runtime._wire import Call, Repeat, Request, reads, reads_nothing, reads_text, to_json
 
 PAGE = 200
 """Entries asked for at a time when a list is read to its end."""
+BUILD_WAIT = float(MAX_BUILD_WAIT_SECONDS)
+"""How long lines of a build are waited for at a time."""
+UPLOAD_SECONDS = 60.0
+"""How long a project is judged, at most."""
 
 
 def checked(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +74,54 @@ def add_version(program_id: str, source: str) -> Call[ProgramView]:
     body = to_json(checked(AddVersionRequest, {"source": source}), what="source")
     request = Request(method="POST", path=f"/v1/programs/{_id(program_id)}/versions", content=body)
     return Call(request, reads(ProgramView), errors.ProgramNotFound)
+
+
+def create_project(fields: dict[str, Any], archive: bytes) -> Call[ProgramView]:
+    """Upload a new project. Not repeatable: a second one would find its own name taken."""
+    return Call(
+        _upload("/v1/programs", checked(ProgramForm, fields), archive, repeat=Repeat.UNSAFE),
+        reads(ProgramView),
+    )
+
+
+def add_project(program_id: str, archive: bytes) -> Call[ProgramView]:
+    """Upload a project as a new version. Repeatable: what the newest version holds changes nothing."""
+    request = _upload(f"/v1/programs/{_id(program_id)}/versions", {}, archive, repeat=Repeat.SAFE)
+    return Call(request, reads(ProgramView), errors.ProgramNotFound)
+
+
+def _upload(path: str, fields: dict[str, Any], archive: bytes, *, repeat: Repeat) -> Request:
+    media_type, body = form_of(fields, archive)
+    return Request(
+        method="POST",
+        path=path,
+        headers={"Content-Type": media_type},
+        content=body,
+        repeat=repeat,
+        wait_seconds=UPLOAD_SECONDS,
+    )
+
+
+def get_version(program_id: str, number: int, *, wait: float) -> Call[VersionView]:
+    """Describe a version; the server holds its answer back up to `wait` seconds until it is built."""
+    request = Request(
+        method="GET",
+        path=f"/v1/programs/{_id(program_id)}/versions/{number}",
+        query={"wait": f"{wait:g}"},
+        wait_seconds=wait,
+    )
+    return Call(request, reads(VersionView), errors.ProgramNotFound)
+
+
+def get_build(program_id: str, number: int, *, after: int, wait: float) -> Call[BuildView]:
+    """Read lines of a version's build after a number, waiting for some."""
+    request = Request(
+        method="GET",
+        path=f"/v1/programs/{_id(program_id)}/versions/{number}/build",
+        query={"after": str(after), "wait": f"{wait:g}"},
+        wait_seconds=wait,
+    )
+    return Call(request, reads(BuildView), errors.ProgramNotFound)
 
 
 def update_program(program_id: str, fields: dict[str, Any]) -> Call[ProgramView]:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qrt_contracts.api_programs import ProgramList, ProgramView
@@ -28,6 +28,12 @@ def upload_fields(
     return {**fields, "source": read_source(data)}
 
 
+def project_fields(kind: str | None, **given: Any) -> dict[str, Any]:
+    """Return the fields of a project's upload. Raises: InvalidRequest."""
+    fields = program_fields(None, **given)
+    return fields if kind is None else {**fields, "kind": kind}
+
+
 def warn_of_empty_update() -> None:
     """Warn of an update that was told to change nothing."""
     warnings.warn("nothing to change was given: no update is made", stacklevel=3)
@@ -43,6 +49,7 @@ def run_fields(
     priority: int,
     seed: int | None,
     tags: Sequence[str],
+    secrets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a submission.
 
@@ -55,7 +62,12 @@ def run_fields(
         raise InvalidRequest.because("inputs and params are two names of one argument: give one of them")
     named = {"program_id": program_id} if program_id is not None else {"program_name": name}
     fields = {**named, "input": inputs if params is None else params, "priority": priority}
-    more = {"version": version, "seed": seed, "tags": tuple(tags) or None}
+    more = {
+        "version": version,
+        "seed": seed,
+        "tags": tuple(tags) or None,
+        "secrets": dict(secrets) if secrets else None,
+    }
     return fields | {name: value for name, value in more.items() if value is not None}
 
 
@@ -94,16 +106,13 @@ def check_concurrency(concurrency: int) -> None:
 class Catalogue:
     """The account's programs, oldest first, as last read from the runtime."""
 
-    def __init__(self, versions: Callable[[str], Any]) -> None:
-        self._versions = versions
+    def __init__(self) -> None:
         self.complete = False
-        self._programs: list[RuntimeProgram] = []
+        self._programs: list[ProgramView] = []
 
     def replace(self, pages: list[ProgramList]) -> None:
         """Take in the whole list, page by page, newest first as the runtime gives it."""
-        newest_first = [
-            RuntimeProgram.of(view, versions=self._versions) for page in pages for view in page.programs
-        ]
+        newest_first = [view for page in pages for view in page.programs]
         self._programs = newest_first[::-1]
         self.complete = True
 
@@ -111,7 +120,7 @@ class Catalogue:
         """Read anew next time: something was changed from here."""
         self.complete = False
 
-    def slice(self, *, limit: int | None, skip: int) -> list[RuntimeProgram]:
+    def slice(self, *, limit: int | None, skip: int) -> list[ProgramView]:
         """Return `limit` programs after the first `skip`."""
         return self._programs[skip:] if limit is None else self._programs[skip : skip + limit]
 

@@ -57,6 +57,11 @@ class Job:
         return self._view().program
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The words it was tagged with."""
+        return self._view().tags
+
+    @property
     def backend(self) -> str | None:
         """The backend the program was uploaded for."""
         return self._view().backend

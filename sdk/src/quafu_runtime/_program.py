@@ -1,16 +1,16 @@
 """Programs as a user sees them, and what an upload is made of."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from qrt_contracts.api_programs import ProgramView
-from qrt_contracts.values import Visibility
+from qrt_contracts.api_programs import ProgramView, VersionView
+from qrt_contracts.values import BuildState, ProgramKind, Visibility
 from quafu_runtime import _html
-from quafu_runtime.errors import InvalidRequest, InvalidState
+from quafu_runtime.errors import BuildFailed, InvalidRequest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,8 +19,10 @@ class RuntimeProgram(Mapping[str, Any]):
 
     program_id: str
     name: str
+    kind: str
+    """`quafu`, `template` or `container`."""
     data: str | None
-    """The newest version's source text; None in listings."""
+    """The newest version's source text; None in listings, and for projects and images."""
     is_public: bool
     description: str | None
     group: str | None
@@ -36,47 +38,6 @@ class RuntimeProgram(Mapping[str, Any]):
     """The limits the program sets for itself; the others have the runtime's defaults."""
     created_at: datetime
     updated_at: datetime
-    _versions: "Callable[[str], Any] | None" = field(default=None, repr=False)
-
-    @classmethod
-    def of(
-        cls,
-        view: ProgramView,
-        *,
-        data: str | None = None,
-        versions: "Callable[[str], Any] | None" = None,
-    ) -> "RuntimeProgram":
-        """Return the program that the runtime describes; `versions` asks for a program's by its id."""
-        return cls(
-            program_id=view.id,
-            name=view.name,
-            data=data,
-            is_public=view.visibility is Visibility.PUBLIC,
-            description=view.description,
-            group=view.group,
-            owner=view.owner,
-            backend=view.backend,
-            cost=view.cost,
-            version=view.latest.number,
-            digest=view.latest.bundle.sha256,
-            max_attempts=view.max_attempts,
-            limits=view.limits.model_dump(exclude_none=True),
-            created_at=view.created_at,
-            updated_at=view.updated_at,
-            _versions=versions,
-        )
-
-    def versions(self) -> Any:
-        """Return the program's versions, newest first: `number`, `kind`, `bundle`, `created_at`, `build`.
-
-        To be awaited, if the program came from an `AsyncRuntimeService`.
-
-        Raises:
-            ProgramNotFound: it was deleted.
-        """
-        if self._versions is None:
-            raise InvalidState("this program came from no service: ask one for `versions(program_id)`")
-        return self._versions(self.program_id)
 
     def __getitem__(self, key: str) -> Any:
         if key not in _FIELDS:
@@ -96,6 +57,44 @@ class RuntimeProgram(Mapping[str, Any]):
         return "\n".join(
             f"{key}: {value}" for key, value in self.items() if key != "data" or value is not None
         )
+
+
+def facts(view: ProgramView, *, data: str | None) -> dict[str, Any]:
+    """Return the fields of the program that the runtime describes."""
+    return {
+        "program_id": view.id,
+        "name": view.name,
+        "kind": view.kind.value,
+        "data": data,
+        "is_public": view.visibility is Visibility.PUBLIC,
+        "description": view.description,
+        "group": view.group,
+        "owner": view.owner,
+        "backend": view.backend,
+        "cost": view.cost,
+        "version": view.latest.number,
+        "digest": view.latest.bundle.sha256,
+        "max_attempts": view.max_attempts,
+        "limits": view.limits.model_dump(exclude_none=True),
+        "created_at": view.created_at,
+        "updated_at": view.updated_at,
+    }
+
+
+def outcome(program_id: str, version: VersionView) -> bool:
+    """Tell whether the build of a version has ended.
+
+    Raises:
+        BuildFailed: it has, without success.
+    """
+    if version.build.state is BuildState.FAILED:
+        raise BuildFailed(program_id, version.number, version.build.problem)
+    return version.build.state is not BuildState.BUILDING
+
+
+def has_source(view: ProgramView) -> bool:
+    """Tell whether a program is one source that can be shown as text."""
+    return view.kind is ProgramKind.QUAFU
 
 
 _FIELDS = tuple(each.name for each in fields(RuntimeProgram) if not each.name.startswith("_"))
@@ -158,7 +157,7 @@ def _visibility(is_public: object) -> Visibility:
     raise InvalidRequest.because(f"is_public is True or False, not {is_public!r}", field="is_public")
 
 
-def listed(programs: list[RuntimeProgram], *, detailed: bool) -> str:
+def listed(programs: Sequence[RuntimeProgram], *, detailed: bool) -> str:
     """Return the listing of programs as lines of text."""
     blocks = []
     for program in programs:

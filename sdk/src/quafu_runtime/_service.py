@@ -17,6 +17,7 @@ from quafu_runtime._catalogue import (
     check_concurrency,
     named,
     no_program,
+    project_fields,
     run_fields,
     sweep_fields,
     upload_fields,
@@ -25,7 +26,9 @@ from quafu_runtime._catalogue import (
 from quafu_runtime._client import Client
 from quafu_runtime._job import Job
 from quafu_runtime._many import ManyState
-from quafu_runtime._program import RuntimeProgram, listed, program_fields, read_source
+from quafu_runtime._program import RuntimeProgram, has_source, listed, program_fields, read_source
+from quafu_runtime._program_sync import Program, versions_of
+from quafu_runtime._project import archive_of
 from quafu_runtime._said import NO_PROGRAMS, SKIP_OUT_OF_RANGE, say
 from quafu_runtime._status import JobStatus, state_of
 from quafu_runtime._stream_sync import JobsStream
@@ -45,7 +48,7 @@ class RuntimeService:
         self, account: Account | None = None, *, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._client = Client(account or Account(), transport)
-        self._catalogue = Catalogue(self.versions)
+        self._catalogue = Catalogue()
 
     # --- programs -----------------------------------------------------------------------------
 
@@ -101,13 +104,47 @@ class RuntimeService:
         self._catalogue.forget()
         return view.id
 
+    def upload_project(
+        self,
+        project: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        description: str | None = None,
+        **others: Any,
+    ) -> Program:
+        """Upload a project, a folder or an archive of one (zip, tar, tar.gz), and return its program.
+
+        The runtime judges it first, then builds what it requires: `wait_for_build` waits for that. Jobs
+        may be run at once, and wait for it too.
+
+        Args:
+            project: the path of the folder with `src/program.py` (or a Dockerfile), or of the archive.
+            name: 1 to 128 characters, unique among your programs; else that in its `planqk.json`.
+            kind: "template" or "container"; else what its `planqk.json` says, or "template".
+            description: what it does, for people; else that in its `planqk.json`.
+            others: as in `upload_program`: backend, group, is_public, cost, max_execution_time, limits
+                and max_attempts.
+
+        Raises:
+            NameTaken: you have a program of that name.
+            ProgramInvalid: the project cannot be run; nothing was stored.
+            InvalidRequest: an argument is wrong, or the project cannot be read.
+            TooLarge: the runtime takes no archive of this size.
+        """
+        fields = project_fields(kind, name=name, description=description, **others)
+        archive = archive_of(project)
+        view = self._client.send(_calls.create_project(fields, archive))
+        self._catalogue.forget()
+        return Program.bound(view, self._client)
+
     def update_program(
         self,
         program_id: str,
         data: str | os.PathLike[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         **changes: Any,
-    ) -> RuntimeProgram | None:
+    ) -> Program | None:
         """Change a program, print and return it. New `data` makes a new version; running jobs keep theirs.
 
         `metadata` and `changes` are as in `upload_program`; what is not given stays. With nothing to
@@ -141,7 +178,7 @@ class RuntimeService:
 
     def list_programs(
         self, refresh: bool = True, detailed: bool = False, limit: int | None = 10, skip: int = 0
-    ) -> list[RuntimeProgram]:
+    ) -> list[Program]:
         """Print your programs, oldest first, and return them; arguments as in `programs`."""
         found = self.programs(refresh=refresh, limit=limit, skip=skip)
         if not found and skip > 0:
@@ -149,7 +186,7 @@ class RuntimeService:
         say(listed(found, detailed=detailed) if found else NO_PROGRAMS)
         return found
 
-    def programs(self, refresh: bool = False, limit: int | None = 10, skip: int = 0) -> list[RuntimeProgram]:
+    def programs(self, refresh: bool = False, limit: int | None = 10, skip: int = 0) -> list[Program]:
         """Return your programs without their source, oldest first.
 
         Args:
@@ -161,11 +198,12 @@ class RuntimeService:
             raise InvalidRequest.because("limit and skip are not negative", field="limit")
         if refresh or not self._catalogue.complete:
             self._catalogue.replace(self._pages())
-        return self._catalogue.slice(limit=limit, skip=skip)
+        known = self._catalogue.slice(limit=limit, skip=skip)
+        return [Program.bound(view, self._client) for view in known]
 
     def program(
         self, program_id: str | None = None, name: str | None = None, refresh: bool = True
-    ) -> RuntimeProgram:
+    ) -> Program:
         """Return a program with its source, by its id or, among your own, by its name.
 
         `refresh` is there for callers of earlier clients: the answer is always the runtime's.
@@ -186,14 +224,7 @@ class RuntimeService:
         Raises:
             ProgramNotFound.
         """
-        found: list[VersionView] = []
-        cursor: str | None = None
-        while True:
-            page = self._client.send(_calls.list_versions(program_id, cursor=cursor))
-            found += page.versions
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
+        return versions_of(program_id, self._client)
 
     # --- jobs ---------------------------------------------------------------------------------
 
@@ -225,6 +256,7 @@ class RuntimeService:
         priority: int = 0,
         seed: int | None = None,
         tags: Sequence[str] = (),
+        secrets: Mapping[str, str] | None = None,
     ) -> Job:
         """Run a program and return the job at once.
 
@@ -238,6 +270,8 @@ class RuntimeService:
             priority: -100 to 100, more goes first.
             seed: fixes what the simulator samples for the job's circuits, 0 to 2**63 - 1.
             tags: words to find the job by (`jobs(tag=)`).
+            secrets: what only the program may read: `{"ibmToken": "..."}` is its environment variable
+                SECRET_IBM_TOKEN. They are never told again, and struck out of the job's logs and failures.
 
         Raises:
             ProgramNotFound, InvalidRequest, Overloaded.
@@ -252,6 +286,7 @@ class RuntimeService:
             priority=priority,
             seed=seed,
             tags=tags,
+            secrets=secrets,
         )
         view = self._client.send(_calls.submit(fields))
         if inputs is None:
@@ -422,7 +457,8 @@ class RuntimeService:
             if cursor is None:
                 raise no_program(name)
 
-    def _with_source(self, view: ProgramView) -> RuntimeProgram:
-        return RuntimeProgram.of(
-            view, data=self._client.send(_calls.get_source(view.id)), versions=self.versions
-        )
+    def _with_source(self, view: ProgramView) -> Program:
+        source = None
+        if has_source(view):
+            source = self._client.send(_calls.get_source(view.id))
+        return Program.bound(view, self._client, data=source)

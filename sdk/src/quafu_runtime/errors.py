@@ -21,6 +21,8 @@
     |-- InvalidState                        (RuntimeInvalidStateError)  not possible on this object now
     |-- StreamBroken                        (WebsocketError)            live outputs could not be resumed
     |-- JobTimeout, a TimeoutError          (RuntimeJobTimeoutError)    the job had not ended in time
+    |-- BuildTimeout, a TimeoutError                                    a version was not built in time
+    |-- BuildFailed                                                     a version cannot be built
     |-- SweepFailed                                                     jobs of a sweep have no result
     `-- JobNotSucceeded                                                 the job has no result
         |-- JobFailed
@@ -196,6 +198,39 @@ class JobTimeout(QuafuRuntimeError, TimeoutError):
 
     def __str__(self) -> str:
         return f"job {self.job_id} had not ended after {self.seconds:g} s"
+
+
+class BuildTimeout(QuafuRuntimeError, TimeoutError):
+    """A version had not been built when the time to wait was over. Waiting again is fine."""
+
+    def __init__(self, program_id: str, version: int, seconds: float) -> None:
+        super().__init__(program_id, version, seconds)
+        self.program_id = program_id
+        self.version = version
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"version {self.version} of program {self.program_id} was not built after {self.seconds:g} s"
+
+
+class BuildFailed(QuafuRuntimeError):
+    """A version of a program cannot be built; `problem` says why. Its build log says more."""
+
+    def __init__(self, program_id: str, version: int, problem: Problem | None) -> None:
+        super().__init__(program_id, version, problem)
+        self.program_id = program_id
+        self.version = version
+        self.problem = problem or Problem(
+            code="BuildFailed", title="The program's environment could not be built", detail="no reason given"
+        )
+
+    @property
+    def detail(self) -> str:
+        """What was wrong, such as the requirement that cannot be had."""
+        return self.problem.detail
+
+    def __str__(self) -> str:
+        return f"version {self.version} of program {self.program_id}: {self.problem.detail}"
 
 
 class JobNotSucceeded(QuafuRuntimeError):

@@ -33,7 +33,8 @@ MAX_WAIT_SECONDS = 55
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What was wrong may be a secret: no error shows it.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class _View(BaseModel):
