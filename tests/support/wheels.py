@@ -100,12 +100,16 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 """
 
 
-def source(folder: Path, name: str, *lines: str, version: str = "1.0") -> Path:
-    """Write a source distribution; `lines` run when it is built, and set `said`, the text of its module."""
+def source(folder: Path, name: str, *lines: str, version: str = "1.0", open_ended: bool = False) -> Path:
+    """Write a source distribution; `lines` run when it is built, and set `said`, the text of its module.
+
+    One that is `open_ended` does not tell what it needs until it is built.
+    """
     body = "\n".join(f"    {line}" for line in ("said = ''", *lines))
+    about, dynamic = ("2.1", 'dynamic = ["dependencies"]') if open_ended else ("2.2", "")
     members = {
-        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
-        "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        "PKG-INFO": f"Metadata-Version: {about}\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n{dynamic}\n'
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
         "backend.py": BACKEND.format(name=name, version=version, body=body),
     }

@@ -38,6 +38,7 @@ def wheels(scratch: Path) -> Path:
     compiled(folder, "fast")
     source(folder, "built", "said = 'MADE = 1'")
     source(folder, "broken", "raise RuntimeError('this setup is broken')")
+    source(folder, "vague", "raise RuntimeError('this setup is broken')", open_ended=True)
     source(folder, "endless", "import time", "time.sleep(600)")
     source(
         folder,
@@ -80,6 +81,7 @@ async def test_trusted_packages_stand_apart_where_no_other_package_can_write(
         ("plain==9.9", "plain==9.9"),
         ("needy", "there is no package nowhere"),
         ("broken", "broken==1.0 cannot be built from its source"),
+        ("vague", "vague==1.0 cannot be built from its source"),
         ("../plain", "names no package"),
         ("plain @ file:///etc/passwd", "packages come from the operator's index alone"),
         ("--index-url https://me:secret@example.org/simple", "cannot be used in requirements here"),
@@ -89,6 +91,7 @@ async def test_a_requirement_at_fault_is_named(world: World, requirement: str, s
     detail = await world.fail("plain", requirement)
     assert said in detail.partition("\n")[0], detail
     assert "secret" not in detail
+    assert str(world.root) not in detail
     assert not list(world.directory.kept())
     assert not list((world.root / "shared" / "building").iterdir())
     assert not list((world.root / "private").iterdir())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from qrt_executor.adapters.environments.egress import is_inner
+from qrt_executor.adapters.environments.folder import bring_up_to_date, is_open
 from qrt_executor.adapters.environments.sizes import tree_bytes
 from qrt_executor.adapters.environments.source import package_source
 from qrt_executor.domain import blame
@@ -135,6 +136,17 @@ def test_a_failure_is_one_sentence_that_names_the_requirement(said: str, sentenc
     assert blame.sentence(said, asked) == sentence
 
 
+def test_what_was_being_built_when_a_build_was_ended_is_named() -> None:
+    log = ["Resolving", "   Building one==1.0", "   Building two==2.0", "      Built one==1.0"]
+    assert blame.unfinished(log) == " while two==2.0 was built from source"
+    assert blame.unfinished(log[:1]) == ""
+
+
+def test_a_folder_of_the_executors_is_not_shown() -> None:
+    line = 'File "/var/lib/environments/private/x/backend.py"'
+    assert blame.redacted(line, folder="/var/lib/environments") == 'File "<executor>/private/x/backend.py"'
+
+
 def test_addresses_are_shown_to_nobody_but_an_owners_own_without_credentials() -> None:
     own = "thing @ https://example.org/thing.whl"
     line = "from https://me:key@index.example/simple/x and `https://example.org/thing.whl` at index.example"
@@ -179,6 +191,26 @@ def test_hosts_that_the_operator_adds_and_folders_that_uv_is_told_of_are_seen(tm
     assert found.open_to == {("a.example", 80), ("files.example", 443), ("10.0.0.1", 8080)}
     local = package_source(index_url=None, wheels=None, environ={"UV_FIND_LINKS": f"{tmp_path} /nowhere"})
     assert local.readable == (tmp_path,)
+
+
+def test_a_folder_that_is_closed_to_builds_is_copied_and_the_copy_follows_it(tmp_path: Path) -> None:
+    folder, copies = tmp_path / "wheels", tmp_path / "environments"
+    folder.mkdir(mode=0o700)
+    (folder / "a.whl").write_text("a")
+    found = package_source(index_url=None, wheels=folder, environ={}, copies=copies)
+    (place,) = found.readable
+    assert (found.copied, place.parent.parent) == (folder, copies)
+    bring_up_to_date(folder, place)
+    assert is_open(place)
+    (folder / "a.whl").unlink()
+    (folder / "b.whl").write_text("b")
+    bring_up_to_date(folder, place)
+    assert {path.name: path.read_text() for path in place.iterdir()} == {"b.whl": "b"}
+    folder.chmod(0o755)
+    (folder / "b.whl").chmod(0o600)
+    assert package_source(index_url=None, wheels=folder, environ={}, copies=copies).copied == folder
+    (folder / "b.whl").chmod(0o644)
+    assert package_source(index_url=None, wheels=folder, environ={}, copies=copies).readable == (folder,)
 
 
 def test_names_of_empty_files_and_directories_fill_a_disk_too(tmp_path: Path) -> None:

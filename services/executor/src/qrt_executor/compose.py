@@ -202,6 +202,7 @@ def _environments(
         wheels=settings.wheels,
         environ=environ,
         hosts=settings.build_hosts,
+        copies=settings.environments if station.give_away else None,
     )
     base = station.environment
     user = station.user if station.give_away else None

@@ -28,6 +28,18 @@ _SOURCES = re.compile(r"no (?:usable )?wheels|building from source is disabled|n
 _ADDRESS = re.compile(r"(?:https?|git\+\w+|ssh)://[^\s`'\"<>)\]]+")
 
 
+def unfinished(log: Sequence[str]) -> str:
+    """Return what uv was building when its log ended, as the end of a sentence; empty if nothing."""
+    building: dict[str, None] = {}
+    for line in log:
+        if match := re.match(r"\s*(Building|Built) (\S+)", line):
+            if match[1] == "Building":
+                building[match[2]] = None
+            else:
+                building.pop(match[2], None)
+    return f" while {', '.join(building)} was built from source" if building else ""
+
+
 def needs_sources(text: str) -> bool:
     """Tell whether uv has failed because a package comes as a source that has to be built."""
     return _SOURCES.search(text) is not None
@@ -62,15 +74,18 @@ def _of(package: str, requirements: Sequence[str]) -> str:
     return " (another requirement asks for it)"
 
 
-def redacted(line: str, *, known: Sequence[str] = (), hosts: Sequence[str] = ()) -> str:
+def redacted(
+    line: str, *, known: Sequence[str] = (), hosts: Sequence[str] = (), folder: str | None = None
+) -> str:
     """Return a line of uv's without addresses: those of an index are nobody's business, and may hold keys.
 
-    `known` are texts of the owner's own, whose addresses stay; `hosts` go wherever they stand.
+    `known` are texts of the owner's own, whose addresses stay; `hosts` go wherever they stand, and so does
+    the executor's `folder`.
     """
     shown = _ADDRESS.sub(lambda found: _kept(found[0], known), line)
     for host in hosts:
         shown = shown.replace(host, "<index>")
-    return shown
+    return shown.replace(folder, "<executor>") if folder else shown
 
 
 def _kept(address: str, known: Sequence[str]) -> str:

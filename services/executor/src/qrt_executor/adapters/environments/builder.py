@@ -17,10 +17,10 @@ from uv import find_uv_bin
 
 from qrt_executor.adapters.environment import ProgramEnvironment
 from qrt_executor.adapters.environments.directory import Directory
+from qrt_executor.adapters.environments.folder import bring_up_to_date
 from qrt_executor.adapters.environments.sandbox import (
     BuildSandbox,
     Ended,
-    LimitReached,
     Reach,
     Say,
     Task,
@@ -71,14 +71,19 @@ class Builder:
 
         Raises:
             BuildFailed: they cannot be met; the text names the one at fault.
+            LimitReached: as the sandbox raises it.
         """
+        await self._refresh_folder()
         say(f"Resolving {_counted(requirements, 'requirement')}")
-        command = ("pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
-        ended = await self._of_wheels(name, command, lines=requirements, say=_silent, jailed=jailed)
+        command = ("pip", "compile", "--generate-hashes", "--no-header", "--no-annotate")
+        quiet = (*command, "--quiet")
+        ended = await self._of_wheels(name, quiet, lines=requirements, say=_silent, jailed=jailed)
         if ended.code != 0 and blame.needs_sources(ended.errors):
             self._check_sources(ended, requirements, say=say, jailed=jailed)
             say("Not all of them have wheels; looking into sources")
-            ended = await self._of_sources(name, command, lines=requirements, say=say, jailed=jailed)
+            ended = await self._of_sources(
+                name, command, lines=requirements, say=_until_error(say), jailed=jailed
+            )
         if ended.code != 0:
             raise self._failed(ended, requirements)
         try:
@@ -93,7 +98,9 @@ class Builder:
 
         Raises:
             BuildFailed: it cannot be installed; the text names the package at fault.
+            LimitReached: as the sandbox raises it.
         """
+        await self._refresh_folder()
         made = self._directory.building(key)
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
@@ -110,6 +117,10 @@ class Builder:
         finally:
             shutil.rmtree(made, ignore_errors=True)
             shutil.rmtree(self._directory.private(key), ignore_errors=True)
+
+    async def _refresh_folder(self) -> None:
+        if self._source.copied is not None:
+            await asyncio.to_thread(bring_up_to_date, self._source.copied, self._source.readable[0])
 
     # --- parts of it ----------------------------------------------------------------------------
 
@@ -168,7 +179,7 @@ class Builder:
         task = self._task(
             ("venv", "--relocatable", "--allow-existing", "--quiet", str(venv)), home=shared, cache=None
         )
-        ended = await self._run(task, say=_silent, jailed=jailed)
+        ended = await self._sandbox.run(task, say=_silent, jailed=jailed)
         if ended.code != 0:
             raise self._failed(ended, ())
 
@@ -179,7 +190,7 @@ class Builder:
             command=(*command, str(made / "trusted"), str(made / "venv")),
             writable=(made / "venv", made / "trusted"),
         )
-        await self._run(task, say=_silent, jailed=jailed)
+        await self._sandbox.run(task, say=_silent, jailed=jailed)
 
     # --- uv -------------------------------------------------------------------------------------
 
@@ -197,7 +208,7 @@ class Builder:
                     home=home,
                     cache=self._directory.cache,
                 )
-                ended = await self._run(self._with_index(task, anywhere=True), say=say, jailed=jailed)
+                ended = await self._sandbox.run(self._with_index(task, anywhere=True), say=say, jailed=jailed)
                 self._hosts |= ended.reached
                 return ended
         finally:
@@ -239,21 +250,15 @@ class Builder:
                 venv = self._task(
                     ("venv", "--relocatable", "--quiet", str(home / "venv")), home=home, cache=None
                 )
-                await self._run(venv, say=_silent, jailed=jailed)
+                await self._sandbox.run(venv, say=_silent, jailed=jailed)
             task = self._task(
                 (*command, *self._from(given, command)), home=home, cache=home / "cache", given=given
             )
-            return await self._run(self._with_index(task), say=say, jailed=jailed)
+            return await self._sandbox.run(self._with_index(task), say=say, jailed=jailed)
         finally:
             given.unlink(missing_ok=True)
             if not keep:
                 shutil.rmtree(home, ignore_errors=True)
-
-    async def _run(self, task: Task, *, say: Say, jailed: bool) -> Ended:
-        try:
-            return await self._sandbox.run(task, say=say, jailed=jailed)
-        except LimitReached as exc:
-            raise BuildFailed(f"the build was ended: {exc}") from None
 
     def _task(
         self, command: Sequence[str], *, home: Path, cache: Path | None, given: Path | None = None

@@ -44,14 +44,15 @@ class Directory:
     """The tree of environments for one interpreter. `user` is whom builds run as, if not ourselves."""
 
     def __init__(self, root: Path, *, tag: str, user: tuple[int, int] | None) -> None:
-        self._root = root
+        self.root = root
+        """All of it."""
         self._tag = tag
         self._user = user
 
     @property
     def shared(self) -> Path:
         """What builds of wheels may write to."""
-        return self._root / "shared"
+        return self.root / "shared"
 
     @property
     def cache(self) -> Path:
@@ -64,11 +65,11 @@ class Directory:
 
     def private(self, name: str) -> Path:
         """Where a part of one is made of sources."""
-        return self._root / "private" / name
+        return self.root / "private" / name
 
     def ready(self, key: str) -> Path:
         """Where an environment stands once it is complete."""
-        return self._root / "ready" / self._tag / key
+        return self.root / "ready" / self._tag / key
 
     def prepare(self) -> None:
         """Make the tree, and clear what builds that were killed have left.
@@ -76,11 +77,11 @@ class Directory:
         Raises:
             NotOurs: somebody else could write to it.
         """
-        self._root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        found = self._root.stat()
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        found = self.root.stat()
         if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise NotOurs(f"{self._root} belongs to somebody else, or others may write to it")
-        for path in (self._root / "locks", self._root / "ready" / self._tag, self._root / "private"):
+            raise NotOurs(f"{self.root} belongs to somebody else, or others may write to it")
+        for path in (self.root / "locks", self.root / "ready" / self._tag, self.root / "private"):
             path.mkdir(parents=True, exist_ok=True)
         for path in (self.shared, self.cache, self.shared / "building", self.shared / "tmp"):
             self.give(path)
@@ -133,7 +134,7 @@ class Directory:
                 os.close(fd)
 
     def _try(self, key: str, *, alone: bool) -> int | None:
-        fd = os.open(self._root / "locks" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self.root / "locks" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -149,12 +150,12 @@ class Directory:
         First the cache, which only makes builds faster; then environments that nobody holds, the
         longest unused first.
         """
-        size = tree_bytes(self._root)
+        size = tree_bytes(self.root)
         if size <= limit_bytes:
             return size
         self._clear_cache()
         for kept in sorted(self.kept(), key=lambda each: each.used):
-            size = tree_bytes(self._root)
+            size = tree_bytes(self.root)
             if size <= limit_bytes:
                 break
             with self.held_if_free(kept.key) as free:
@@ -162,12 +163,12 @@ class Directory:
                     log.info("environment %s is removed: all of them have %d bytes", kept.key, size)
                     (kept.path / _MARKER).unlink(missing_ok=True)
                     shutil.rmtree(kept.path, ignore_errors=True)
-        return tree_bytes(self._root)
+        return tree_bytes(self.root)
 
     def kept(self) -> list[Kept]:
         """Return the complete environments."""
         found = []
-        for marker in (self._root / "ready" / self._tag).glob(f"*/{_MARKER}"):
+        for marker in (self.root / "ready" / self._tag).glob(f"*/{_MARKER}"):
             with suppress(OSError):
                 found.append(Kept(marker.parent.name, marker.parent, marker.stat().st_mtime))
         return found
@@ -181,8 +182,8 @@ class Directory:
 
     def _sweep(self) -> None:
         """Remove what was being built by executors that are no more: nobody holds it."""
-        half = (self._root / "ready" / self._tag).glob("*")
-        left = [*(self.shared / "building").glob("*"), *(self._root / "private").glob("*")]
+        half = (self.root / "ready" / self._tag).glob("*")
+        left = [*(self.shared / "building").glob("*"), *(self.root / "private").glob("*")]
         left += [path for path in half if not (path / _MARKER).exists()]
         for path in left:
             with self.held_if_free(path.name.removesuffix(".in")) as free:

@@ -13,6 +13,7 @@ from qrt_chassis.tasks import Tasks
 from qrt_executor import metrics
 from qrt_executor.adapters.environments.builder import Builder
 from qrt_executor.adapters.environments.directory import Directory
+from qrt_executor.adapters.environments.sandbox import LimitReached
 from qrt_executor.adapters.environments.source import PackageSource
 from qrt_executor.domain import blame
 from qrt_executor.domain.packages import (
@@ -186,8 +187,10 @@ class KeptEnvironments:
                 await self._make(wanted, say)
             metrics.BUILDS.labels("made").inc()
         except TimeoutError:
-            reason = f"the build was ended: it took longer than the limit of {self._rules.seconds:g} seconds"
-            flight.ended = self._remembered(wanted, BuildFailed(blame.with_tail(reason, flight.lines)))
+            reason = f"it took longer than the limit of {self._rules.seconds:g} seconds"
+            flight.ended = self._remembered(wanted, _stopped(reason, flight))
+        except LimitReached as exc:
+            flight.ended = self._remembered(wanted, _stopped(str(exc), flight))
         except BuildFailed as failure:
             flight.ended = self._remembered(wanted, self._presentable(failure, flight, wanted))
         except OSError as exc:
@@ -224,16 +227,19 @@ class KeptEnvironments:
     def _redacting(self, flight: _Flight, wanted: Wanted) -> Remark:
         def say(text: str) -> None:
             for line in text.splitlines() or [""]:
-                flight.say(blame.redacted(line, known=wanted.requirements, hosts=self._source.hosts))
+                flight.say(self._redacted(line, wanted))
 
         return say
 
+    def _redacted(self, line: str, wanted: Wanted) -> str:
+        folder = str(self._directory.root)
+        return blame.redacted(line, known=wanted.requirements, hosts=self._source.hosts, folder=folder)
+
     def _presentable(self, failure: BuildFailed, flight: _Flight, wanted: Wanted) -> BuildFailed:
         """Return a failure that its owner may read: no address, and the end of the log with it."""
-        hosts, known = self._source.hosts, wanted.requirements
-        reason = blame.redacted(failure.detail, known=known, hosts=hosts)
+        reason = self._redacted(failure.detail, wanted)
         for line in failure.output.splitlines():
-            shown = blame.redacted(line, known=known, hosts=hosts)
+            shown = self._redacted(line, wanted)
             if shown and shown not in flight.lines:
                 flight.say(shown)
         return BuildFailed(blame.with_tail(reason, flight.lines), retryable=failure.retryable)
@@ -243,6 +249,11 @@ class KeptEnvironments:
             self._failures[wanted.digest] = (time.monotonic() + _FAILURE_SECONDS, failure)
             _bound(self._failures)
         return failure
+
+
+def _stopped(reason: str, flight: _Flight) -> BuildFailed:
+    during = blame.unfinished(flight.lines)
+    return BuildFailed(blame.with_tail(f"the build was ended{during}: {reason}", flight.lines))
 
 
 def _bound(held: "OrderedDict[str, T]") -> None:

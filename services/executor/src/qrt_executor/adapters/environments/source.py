@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from qrt_executor.adapters.environments.egress import Host
+from qrt_executor.adapters.environments.folder import copy_place, is_open
 
 _PASSED = (
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX",
@@ -29,6 +30,8 @@ class PackageSource:
     secret: bool = False
     """An address holds credentials: nothing that a package brings along may run beside it."""
     offline: bool = False
+    copied: Path | None = None
+    """The operator's folder, of which the readable one is a copy."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -43,17 +46,27 @@ def package_source(
     wheels: Path | None,
     environ: Mapping[str, str],
     hosts: frozenset[str] = frozenset(),
+    copies: Path | None = None,
 ) -> PackageSource:
     """Return the source that the settings name, else the one that `environ` configures for uv.
 
-    `hosts` are further places, as `host` or `host:port`, that files of the index come from.
+    `hosts` are further places, as `host` or `host:port`, that files of the index come from. `copies` is the
+    directory for a copy of the folder `wheels`, where builds run as a user whom it may be closed to.
+
+    Raises:
+        OSError: there is no such folder.
     """
     further = _hosts(" ".join(f"https://{host}" for host in hosts))
     certificates = {name: environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in environ}
     files = tuple(path for path in map(Path, certificates.values()) if path.exists())
     if wheels is not None:
-        options = ("--no-index", "--find-links", str(wheels))
-        return PackageSource(options=options, readable=(wheels,), offline=True)
+        seen = wheels if copies is None or is_open(wheels) else copy_place(wheels, copies)
+        return PackageSource(
+            options=("--no-index", "--find-links", str(seen)),
+            readable=(seen,),
+            offline=True,
+            copied=None if seen is wheels else wheels,
+        )
     if index_url is not None:
         return PackageSource(
             environ=certificates | {"UV_DEFAULT_INDEX": index_url},
