@@ -25,7 +25,7 @@ def main(endpoint: str, key: str, secret: str, token_endpoint: str) -> dict[str,
     bad.wait_for_final_state(timeout=30, wait=0.05)
     slow = client.run({"params": {"sleep": True}})
     slow.cancel()
-    slow.refresh()
+    slow.wait_for_final_state(timeout=30, wait=0.05)
     return {
         "id": good.id,
         "states": [each.status for each in (good, bad, slow)],

@@ -99,6 +99,7 @@ async def test_a_published_client_runs_waits_reads_lists_and_cancels(
     assert execution.id in [each.id for each in await threaded(client.get_service_executions)]
     slow = await threaded(client.run, {"params": {"sleep": True}})
     await threaded(slow.cancel)
+    await threaded(slow.wait_for_final_state, timeout=30, wait=0.05)
     assert (await threaded(client.get_service_execution, slow.id)).status == "CANCELLED"
     assert (await threaded(slow.result)).data() == {}
 
@@ -119,7 +120,7 @@ async def test_a_client_of_the_older_generation_does_the_same(
     keys = (await api.http.post("/v1/clients", json={"name": "old"})).json()
     script = str(Path(__file__).with_name("planqk_client.py"))
     process = await asyncio.create_subprocess_exec(
-        *(str(PLANQK_PYTHON), script, composition.url + service, keys["id"], keys["secret"]),
+        *(str(PLANQK_PYTHON), "-P", script, composition.url + service, keys["id"], keys["secret"]),
         f"{composition.url}/token",
         stdout=asyncio.subprocess.PIPE,
     )

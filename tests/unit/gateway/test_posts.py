@@ -31,7 +31,7 @@ class Rig:
 
 
 async def begin(posts: Posts, connection: Connection | None = None, *, retrying: bool = False) -> Post:
-    return await posts.begin(KEY, connection or Connection(), retrying=retrying)
+    return await posts.begin(KEY, connection or Connection(), retrying=retrying, arrived=posts.now())
 
 
 async def answer(posts: Posts, connection: Connection, *, retrying: bool = False) -> Post:
@@ -132,7 +132,7 @@ async def test_a_deliberate_request_after_an_answer_is_a_new_job(doubt: str) -> 
     rig, connection = Rig(), Connection()
     first = await answer(rig.posts, connection, retrying=True)
     connection.closed = doubt != "stands"
-    rig.wait({"at once": 0.01, "late": 5.0}.get(doubt, 1.0))
+    rig.wait({"at once": 0.01, "late": 6.0}.get(doubt, 1.0))
     if doubt == "named":
         rig.posts.known(first.job_id)
     assert (await begin(rig.posts, retrying=doubt != "other client")).job_id != first.job_id

@@ -63,8 +63,8 @@ class Answered:
     at: float
     repeats: int = 0
 
-    def lost(self, *, by_retrying: bool, now: float) -> bool:
-        """Tell whether an equal request that arrives `now` is likely this one again.
+    def lost(self, *, by_retrying: bool, arrived: float) -> bool:
+        """Tell whether an equal request that arrived then is likely this one again.
 
         A client that has read the answer ends its connection properly, or uses it again. One that has
         not may have had it cut by something between, properly towards here: then only its habits tell.
@@ -77,11 +77,11 @@ class Answered:
             and self.retrying
             and by_retrying
             and self.repeats < RETRIES
-            and earliest <= now - self.at <= latest
+            and earliest <= arrived - self.at <= latest
         )
 
 
-RETRY_SECONDS = (0.7, 4.0)
+RETRY_SECONDS = (0.7, 5.0)
 """When published clients repeat: 0.9 to 1.1 s after the first failure, 1.8 to 2.2 s after the second."""
 RETRIES = 2
 ANSWERED_SECONDS = 10.0

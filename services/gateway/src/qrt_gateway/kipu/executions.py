@@ -64,6 +64,7 @@ async def list_all(asking: Asking) -> Response:
 async def start(asking: Asking) -> Response:
     """Queue a job; a request that is repeated for want of an answer finds the job of the first."""
     parts, request = asking.parts, asking.request
+    arrived = parts.posts.now()
     body = await bounded_body(request, parts.max_body_bytes)
     value = parsed(body)
     if not isinstance(value, dict):
@@ -71,7 +72,7 @@ async def start(asking: Asking) -> Response:
     command = await _command(asking, value)
     connection, retrying = _connection(request), _retries_by_itself(request)
     key = key_of(asking.secret, request.url.path, body)
-    post = await parts.posts.begin(key, connection, retrying=retrying)
+    post = await parts.posts.begin(key, connection, retrying=retrying, arrived=arrived)
     job = await _submitted(asking, command, post)
     return _Started(
         orjson.dumps(execution(job)),

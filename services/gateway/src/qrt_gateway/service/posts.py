@@ -40,9 +40,13 @@ class Posts:
         self._jobs: dict[str, set[str]] = {}
         """Answered jobs by the key of their requests."""
 
-    async def begin(self, key: str, connection: Connection, *, retrying: bool) -> Post:
+    def now(self) -> float:
+        """Return the time by which requests arrive."""
+        return self._monotonic()
+
+    async def begin(self, key: str, connection: Connection, *, retrying: bool, arrived: float) -> Post:
         """Write a request down; the job to queue is the one it names, for a repeat the first one's."""
-        post = await self._again(key, retrying=retrying)
+        post = await self._again(key, retrying=retrying, arrived=arrived)
         if post is None:
             post = Post(job_id=new_id(), key=key, gateway=self._gateway, at=self._clock())
             await self._store.put(post)
@@ -88,9 +92,9 @@ class Posts:
             await self._store.forget(self._clock() - 2 * WINDOW)
             await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _again(self, key: str, *, retrying: bool) -> Post | None:
+    async def _again(self, key: str, *, retrying: bool, arrived: float) -> Post | None:
         """Return the request of before that this one repeats, taken over; None if it is a new one."""
-        if (lost := self._lost(key, retrying=retrying)) is not None:
+        if (lost := self._lost(key, retrying=retrying, arrived=arrived)) is not None:
             again = replace(lost, gateway=self._gateway, at=self._clock(), turn=lost.turn + 1)
             await self._store.put(again)
             return again
@@ -106,11 +110,10 @@ class Posts:
                 return taken
         return None
 
-    def _lost(self, key: str, *, retrying: bool) -> Post | None:
-        now = self._monotonic()
+    def _lost(self, key: str, *, retrying: bool, arrived: float) -> Post | None:
         for job_id in self._jobs.get(key, ()):
             each = self._answered[job_id]
-            if each.lost(by_retrying=retrying, now=now):
+            if each.lost(by_retrying=retrying, arrived=arrived):
                 each.repeats += 1
                 return each.post
         return None
