@@ -20,7 +20,7 @@ from qrt_executor.adapters.containers.images import Image
 from qrt_executor.adapters.containers.journal import Journal
 from qrt_executor.ports import BuildFailed, FileBudget, Leftovers, Order
 
-IMAGE = Image(id="sha256:1", volumes=("/data", "/var/runtime/output", "/tmp/"), user="0")
+IMAGE = Image(id="sha256:1", volumes=("/data", "/var/runtime/output", "/tmp/"))
 STANDING = Standing(user="61000:61000", cpus=1.0, most_cpus=2.0)
 BUDGET = FileBudget(bytes=10_000, file_bytes=5_000, files=3, entries=20, depth=3)
 

@@ -213,7 +213,16 @@ async def test_versions_are_listed_newest_first_and_shown_one_by_one(gateway: Wo
     assert ([each["number"] for each in rest["versions"]], rest["next_cursor"]) == ([1], None)
     shown = (await gateway.http.get(f"{path}/2")).json()
     assert shown == first["versions"][1]
-    assert set(shown) == {"number", "kind", "bundle", "created_at", "build", "image", "resources"}
+    assert set(shown) == {
+        "number",
+        "kind",
+        "bundle",
+        "created_at",
+        "build",
+        "image",
+        "built_image",
+        "resources",
+    }
     assert (await gateway.http.get(f"{path}/latest")).json()["number"] == 3
     for wrong in ("4", "0", "x", "99999999999", "-1", "%E0%A4%A"):
         assert (await gateway.http.get(f"{path}/{wrong}")).status_code == 404, wrong

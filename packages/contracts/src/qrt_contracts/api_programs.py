@@ -131,6 +131,9 @@ class VersionView(_View):
     build: Build = Build()
     """How far it has got before its first job; jobs are taken in any state of it."""
     image: str | None = None
+    """The name of an image that was given in place of a Dockerfile."""
+    built_image: str | None = None
+    """The id of the image that was built, or the digest that the named one had then, which jobs run."""
     resources: Resources = Resources()
 
     @classmethod

@@ -95,7 +95,8 @@ class CreateProgram(RegistryCommand[ProgramFound]):
     bundle: Artifact
     """What was uploaded; the registry may store another form of it (a project's canonical zip)."""
     kind: ProgramKind | None = ProgramKind.QUAFU
-    """None: whatever a project's `planqk.json` says, a TEMPLATE where it says nothing."""
+    """None: whatever a project's `planqk.json` says; where it says nothing a TEMPLATE, or a CONTAINER if it
+    has a Dockerfile and no `src/program.py`."""
     image: str | None = Field(default=None, max_length=512)
     """Only for a CONTAINER, in place of a Dockerfile; the bundle is empty then."""
     visibility: Visibility = Visibility.PRIVATE
@@ -194,6 +195,7 @@ class VersionSummary(Value):
     created_at: datetime
     build: Build
     image: str | None = None
+    built_image: str | None = None
     resources: Resources = Resources()
 
 

@@ -271,6 +271,8 @@ class VersionBuilt(Event):
     """Of its environment, where it has one."""
     signature: Payload | None = None
     """A `Signature`, as JSON; None where the program does not tell."""
+    image: str | None = None
+    """Of a CONTAINER: the id of the image that was built, or `name@sha256:…` of one that was named."""
     last_line: int = 0
     started_at: datetime
     ended_at: datetime

@@ -161,6 +161,9 @@ class Version(Value):
     environment: EnvironmentSpec | None = None
     image: str | None = None
     """Of a CONTAINER without a Dockerfile: what the engine pulls."""
+    built_image: str | None = None
+    """What a CONTAINER was when it was built: the id of its own image, or the digest that `image` stood for,
+    which is what its jobs run from then on."""
     resources: Resources = Resources()
     signature: Payload | None = None
     """A `Signature`, as JSON, once it is known."""

@@ -90,6 +90,7 @@ async def compose(
             loops["quafu"] = cloud.run
         if settings.engine is not None:
             workshops[ProgramKind.CONTAINER] = engine = ContainerWorkshop(_site(settings, identity))
+            builders[ProgramKind.CONTAINER] = engine
             loops["engine"] = engine.run
         bundles = CachedBundles(artifacts, capacity_bytes=settings.bundle_cache_bytes)
         executor = Executor(

@@ -265,6 +265,8 @@ class Built:
     """Of its environment, where it has one."""
     signature: str | None = None
     """A `Signature`, as JSON; None where the program does not tell."""
+    image: str | None = None
+    """Of a CONTAINER: its image's id, or its digest where it has one that others can fetch it by."""
 
 
 class VersionBuilder(Protocol):

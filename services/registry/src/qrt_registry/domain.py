@@ -182,7 +182,12 @@ def built(version: Version, end: VersionBuilt, *, lock: Payload | None, signatur
     if environment is not None and lock is not None and end.problem is None:
         environment = environment.model_copy(update={"lock": lock})
     return version.model_copy(
-        update={"build": build, "environment": environment, "signature": signature or version.signature}
+        update={
+            "build": build,
+            "environment": environment,
+            "signature": signature or version.signature,
+            "built_image": end.image or version.built_image,
+        }
     )
 
 
@@ -216,6 +221,7 @@ def summary(program: Program, version: Version) -> VersionSummary:
         created_at=version.created_at,
         build=version.build,
         image=version.image,
+        built_image=version.built_image,
         resources=version.resources,
     )
 
@@ -233,6 +239,12 @@ def run_spec(program: Program, version: Version) -> RunSpec:
         max_attempts=program.max_attempts,
         quota=program.quota,
         environment=version.environment,
-        image=version.image,
+        image=_image(version),
         resources=version.resources,
     )
+
+
+def _image(version: Version) -> str | None:
+    """Return what an engine pulls: a tag may come to stand for something else, a version does not."""
+    known = version.built_image
+    return known if version.image and known and "@" in known else version.image

@@ -113,6 +113,7 @@ class Builds:
             problem=result if isinstance(result, Problem) else None,
             lock=None if made.lock is None else await self._wrapped(json.dumps(made.lock)),
             signature=None if made.signature is None else await self._wrapped(made.signature),
+            image=made.image,
             last_line=progress.last_line,
             started_at=started,
             ended_at=self._clock(),

@@ -12,14 +12,16 @@ from aiodocker.exceptions import DockerError
 
 from qrt_chassis.tasks import Tasks
 from qrt_executor.adapters.containers.context import build_context
-from qrt_executor.adapters.containers.engine import UNREACHABLE, Engine, EngineFailed
+from qrt_executor.adapters.containers.engine import CONFLICT, UNREACHABLE, Engine, EngineFailed
 from qrt_executor.adapters.containers.journal import Journal
-from qrt_executor.ports import BuildFailed, Remark
+from qrt_executor.ports import BuildFailed, Remark, SandboxUnavailable
 
 log = logging.getLogger(__name__)
 
 _BUILDS_AT_ONCE = 2
 _WATCH_SECONDS = 1.0
+_TRIES = 20
+_TRY_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class BuildRules:
 class _Build:
     listeners: list[Remark]
     task: "asyncio.Task[None] | None" = None
-    failure: str | None = None
+    failure: BuildFailed | SandboxUnavailable | None = None
     waiting: int = field(default=0)
 
 
@@ -60,7 +62,10 @@ class Builds:
         self._room = asyncio.Semaphore(_BUILDS_AT_ONCE)
 
     async def build(self, bundle: bytes, tag: str, *, remark: Remark) -> None:
-        """Build an image; every line of the build's log goes to `remark`. Raises BuildFailed."""
+        """Build an image; every line of the build's log goes to `remark`.
+
+        Raises BuildFailed, SandboxUnavailable.
+        """
         build = self._builds.get(tag)
         if build is None:
             build = self._builds[tag] = _Build(listeners=[])
@@ -77,7 +82,7 @@ class Builds:
                 build.task.cancel()
                 self._builds.pop(tag, None)
         if build.failure is not None:
-            raise BuildFailed(build.failure)
+            raise build.failure
 
     async def close(self) -> None:
         """End what is being built."""
@@ -94,23 +99,25 @@ class Builds:
             if not done:
                 await self._drop_layer(journal.layer)
 
-    async def _outcome(self, bundle: bytes, tag: str, journal: Journal) -> str | None:
+    async def _outcome(
+        self, bundle: bytes, tag: str, journal: Journal
+    ) -> BuildFailed | SandboxUnavailable | None:
         """Build, and return why it has failed."""
         try:
             async with asyncio.timeout(self._rules.seconds):
                 await self._build(bundle, tag, journal)
         except BuildFailed as exc:
-            return str(exc)
+            return exc
         except TimeoutError:
-            return f"the build took more than {self._rules.seconds:g} seconds{journal.end()}"
+            return BuildFailed(f"the build took more than {self._rules.seconds:g} seconds{journal.end()}")
         except DockerError as exc:
-            return f"the image cannot be built: {exc.message}"
+            return BuildFailed(f"the image cannot be built: {exc.message}")
         except (EngineFailed, *UNREACHABLE) as exc:
-            return f"the engine did not carry the build out: {exc}"
+            return SandboxUnavailable(f"the engine did not carry the build out: {exc}")
         if journal.over is not None:
-            return f"{journal.over}{journal.end()}"
+            return BuildFailed(f"{journal.over}{journal.end()}")
         if journal.error is not None:
-            return f"the image cannot be built: {journal.error}{journal.end()}{self._hint()}"
+            return BuildFailed(f"the image cannot be built: {journal.error}{journal.end()}{self._hint()}")
         return None
 
     async def _build(self, bundle: bytes, tag: str, journal: Journal) -> None:
@@ -171,12 +178,19 @@ class Builds:
                 log.warning("a build is not watched at present: %s", exc)
 
     async def _drop_layer(self, layer: str | None) -> None:
-        """Remove what a failed build has left, down to the first image that has a name."""
-        if layer is None:
+        """Remove what a failed build has left, down to the first image that has a name.
+
+        A step that was broken off still uses its layer for a moment.
+        """
+        for _ in range(_TRIES if layer else 0):
+            try:
+                found = await self._engine.ask("GET", f"images/{layer}/json")
+                if not found.get("RepoTags") and not found.get("RepoDigests"):
+                    await self._engine.ask("DELETE", f"images/{found['Id']}")
+            except DockerError as exc:
+                if exc.status == CONFLICT:
+                    await asyncio.sleep(_TRY_SECONDS)
+                    continue
+            except UNREACHABLE as exc:
+                log.info("layers of a failed build are left: %s", exc)
             return
-        try:
-            found = await self._engine.ask("GET", f"images/{layer}/json")
-            if not found.get("RepoTags") and not found.get("RepoDigests"):
-                await self._engine.ask("DELETE", f"images/{found['Id']}")
-        except (DockerError, *UNREACHABLE) as exc:
-            log.info("layers of a failed build are left: %s", exc)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Image:
     id: str
     volumes: tuple[str, ...] = ()
     """Paths that it declares as volumes."""
-    user: str = ""
+    digest: str | None = None
+    """`name@sha256:…`, where engines can fetch it by that."""
 
 
 class Images:
@@ -84,8 +85,9 @@ class Images:
             await self._pull(reference, remark)
             found = await self._within_size(reference)
             await self._mark_pulled(found["Id"])
-        remark(f"… the image {reference} is {_digest(found)}")
-        return _checked(found)
+        image = replace(_checked(found), digest=_digest(found, reference))
+        remark(f"… the image {reference} is {image.digest or image.id}")
+        return image
 
     async def sweep(self) -> None:
         """Remove the images that were not used for longest until the rest fits.
@@ -98,13 +100,8 @@ class Images:
         for each in sorted(found, key=lambda image: (self._last.get(image["Id"], 0.0), image["Created"])):
             if total <= self._cache_bytes:
                 return
-            names = [*(each.get("RepoTags") or ()), *(each.get("RepoDigests") or ())]
-            if self._used[each["Id"]] or not names:
-                continue
-            if all([await self._delete(name) for name in names]):
+            if not self._used[each["Id"]] and await self._forget(each["Id"]):
                 total -= each["Size"]
-                self._last.pop(each["Id"], None)
-                log.info("removed the image %s", names[0])
 
     async def close(self) -> None:
         """End what is being built."""
@@ -163,6 +160,18 @@ class Images:
         if error is not None:
             raise BuildFailed(f"the image {reference} cannot be fetched: {error}")
 
+    async def _forget(self, image: str) -> bool:
+        """Remove an image under all its names, of which a list does not tell each; False if it is used."""
+        found = await self._find(image)
+        if found is None:
+            return True
+        names = [*(found.get("RepoTags") or ()), *(found.get("RepoDigests") or ())]
+        if not all([await self._delete(name) for name in names or [image]]):
+            return False
+        self._last.pop(image, None)
+        log.info("removed the image %s", names[0] if names else image)
+        return True
+
     async def _delete(self, name: str) -> bool:
         """Remove an image by its name; False if a container uses it."""
         try:
@@ -179,7 +188,7 @@ def _checked(found: Mapping[str, Any]) -> Image:
     if not config.get("Cmd") and not config.get("Entrypoint"):
         raise BuildFailed("the image has neither a CMD nor an ENTRYPOINT: there is nothing to run")
     volumes = tuple(sorted(config.get("Volumes") or ()))
-    return Image(id=found["Id"], volumes=volumes, user=config.get("User") or "")
+    return Image(id=found["Id"], volumes=volumes)
 
 
 def _split(reference: str) -> tuple[str, str | None]:
@@ -190,6 +199,9 @@ def _split(reference: str) -> tuple[str, str | None]:
     return (name, tag) if colon and "/" not in tag else (reference, "latest")
 
 
-def _digest(found: Mapping[str, Any]) -> str:
-    digests = found.get("RepoDigests") or [found["Id"]]
-    return str(digests[0])
+def _digest(found: Mapping[str, Any], reference: str) -> str | None:
+    """Return the digest that an image has under the name it was asked for by, or under its only one."""
+    digests = [str(each) for each in found.get("RepoDigests") or ()]
+    name = _split(reference.partition("@")[0])[0]
+    ours = [each for each in digests if each.partition("@")[0] == name] or digests
+    return ours[0] if len(ours) == 1 else None

@@ -28,6 +28,7 @@ from qrt_executor.adapters.containers.images import Image, Images
 from qrt_executor.domain.properties import NotAnObject, properties
 from qrt_executor.ports import (
     BuildFailed,
+    Built,
     InputRefused,
     Order,
     Remark,
@@ -77,7 +78,7 @@ class _Works:
 
 
 class ContainerWorkshop:
-    """`ports.Workshop` while `run` runs."""
+    """`ports.Workshop` and `ports.VersionBuilder` while `run` runs."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -165,13 +166,27 @@ class ContainerWorkshop:
 
     async def prepare(self, order: Order, *, remark: Remark) -> Sandboxes:
         """Make the image and the input files of an order; see `ports.Workshop`."""
-        works = self._works
-        if works is None:
-            raise SandboxUnavailable(self._missing)
+        works = self._ready_works()
         try:
             files = await asyncio.to_thread(properties, order.input)
         except NotAnObject as exc:
             raise InputRefused(str(exc)) from None
+        image = await self._image(works, order, remark)
+        named = {f"{name}.json": text.encode() for name, text in files.items()}
+        return _Place(self, works, order=order, image=image, files=named)
+
+    async def build(self, order: Order, *, say: Remark) -> Built:
+        """Make the image of an order; see `ports.VersionBuilder`."""
+        image = await self._image(self._ready_works(), order, say)
+        return Built(image=image.digest or image.id)
+
+    def _ready_works(self) -> _Works:
+        if self._works is None:
+            raise SandboxUnavailable(self._missing)
+        return self._works
+
+    @staticmethod
+    async def _image(works: _Works, order: Order, remark: Remark) -> Image:
         try:
             if order.image:
                 image = await works.images.pulled(order.image, remark=remark)
@@ -181,8 +196,7 @@ class ContainerWorkshop:
             raise SandboxUnavailable(f"the engine did not make the image ready: {exc}") from exc
         if reason := too_many_volumes(image):
             raise BuildFailed(reason)
-        named = {f"{name}.json": text.encode() for name, text in files.items()}
-        return _Place(self, works, order=order, image=image, files=named)
+        return image
 
     async def make(self, works: _Works, order: Order, image: Image, files: Mapping[str, bytes]) -> Sandbox:
         """Create the container of an order, its volumes filled, its output listened to.

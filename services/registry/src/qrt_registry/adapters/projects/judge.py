@@ -30,13 +30,13 @@ def judge(archive: bytes, *, kind: str | None, most_bytes: int) -> tuple[Report,
 
     Args:
         archive: what was uploaded.
-        kind: `template` or `container`; None is what the project says, a template if it says nothing.
+        kind: `template` or `container`; None is what the project says, or looks like if it says nothing.
         most_bytes: of the unpacked files together.
     """
     try:
         files = files_in(archive, most_bytes=most_bytes)
         said = manifest_of(files)
-        found = {**said, "kind": kind or said.get("kind", "template")}
+        found = {**said, "kind": kind or said.get("kind") or _looks_like(files)}
         if found["kind"] == "container":
             _check_dockerfile(files)
         else:
@@ -45,6 +45,10 @@ def judge(archive: bytes, *, kind: str | None, most_bytes: int) -> tuple[Report,
         where = {name: getattr(error, name) for name in ("file", "line", "column", "text")}
         return {"unfit": {"detail": error.detail, **where}}, b""
     return found, canonical_zip(files)
+
+
+def _looks_like(files: Files) -> str:
+    return "container" if DOCKERFILE in files and PROGRAM not in files else "template"
 
 
 def _check_dockerfile(files: Files) -> None:
