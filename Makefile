@@ -17,7 +17,8 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not alone" $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS)
 
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap

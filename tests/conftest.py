@@ -1,11 +1,24 @@
 """Fixtures for all tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import mongo, rabbit
 from tests.support.engines import require
+
+TOGETHER = ("attacks", "docker", "system")
+"""Directories whose tests share servers or count what they leave behind: one worker runs all of each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what must run in the same worker: the tests of one file, and those of some directories."""
+    here = Path(__file__).parent
+    for item in items:
+        top = item.path.relative_to(here).parts[0]
+        group = top if top in TOGETHER else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
