@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 
-.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos check format bench bench-live bench-executor \
+.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos live check format bench bench-live bench-executor \
 	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
@@ -42,6 +42,10 @@ check: .venv/ready-dev  ## Lint, formatting, types, import directions, file size
 	$(BIN)/mypy $(SOURCES) tests benchmarks
 	$(BIN)/lint-imports --no-logo
 	scripts/file-sizes
+
+live: .venv/ready-dev  ## Live outputs at full size: kills, crowds, a flood; SEED=n repeats the kills' order
+	@scripts/system-packages rabbitmq-server bwrap
+	$(if $(SEED),QRT_TEST_SEED=$(SEED)) $(BIN)/python -m pytest tests/system/test_live.py --durations=5 $(ARGS)
 
 chaos: .venv/ready-dev  ## Kill, stop, cut and restart everything under load; SEED=n repeats a run; last line is JSON
 	@scripts/system-packages rabbitmq-server bwrap

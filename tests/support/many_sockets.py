@@ -2,10 +2,13 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 import select
 import socket
 from urllib.parse import urlsplit
+
+PING, PONG = 0x89, 0x8A
 
 
 class Refused(Exception):
@@ -47,33 +50,70 @@ def connect(url: str, token: str, *, receive_buffer: int | None = None) -> tuple
     return connection, rest
 
 
+def _end_of_frame(received: bytearray, at: int) -> int | None:
+    """Return where a server's frame ends that begins at `at`; None if it is not all there."""
+    if len(received) < at + 2:
+        return None
+    extra = {126: 2, 127: 8}.get(received[at + 1], 0)
+    size = int.from_bytes(received[at + 2 : at + 2 + extra]) if extra else received[at + 1]
+    end = at + 2 + extra + size
+    return end if len(received) >= end else None
+
+
 class Readers:
-    """Listeners that keep what they read; `read_all` runs in a thread of its own."""
+    """Listeners that read from the moment they are connected, answer pings, and keep what they read."""
 
     def __init__(self, url: str, token: str, count: int) -> None:
-        opened = [connect(url, token) for _ in range(count)]
-        self._sockets = {each.fileno(): each for each, _ in opened}
-        self.received = {each.fileno(): bytearray(rest) for each, rest in opened}
-        for each in self._sockets.values():
-            each.setblocking(False)
+        """Connect them one by one; blocks."""
+        self._poll = select.epoll()
+        self._sockets: dict[int, socket.socket] = {}
+        self._left: set[int] = set()
+        self.received: dict[int, bytearray] = {}
+        self._frames: dict[int, int] = {}
+        """Where the next frame of each begins."""
+        for _ in range(count):
+            self._add(*connect(url, token))
+            self._read(0)
 
     async def read_all(self) -> list[bytes]:
         """Return what each listener was sent until the server closed it."""
         return await asyncio.to_thread(self._read_all)
 
     def _read_all(self) -> list[bytes]:
-        poll = select.epoll()
-        for descriptor in self._sockets:
-            poll.register(descriptor, select.EPOLLIN)
-        left = dict(self._sockets)
-        while left:
-            for descriptor, _ in poll.poll():
-                data = left[descriptor].recv(1 << 18)
-                self.received[descriptor] += data
-                if not data or b'"type":"end"' in self.received[descriptor][-400:]:
-                    poll.unregister(descriptor)
-                    left.pop(descriptor)
+        while self._left:
+            self._read(None)
         return [bytes(each) for each in self.received.values()]
+
+    def _add(self, connection: socket.socket, begun: bytes) -> None:
+        connection.setblocking(False)
+        descriptor = connection.fileno()
+        self._sockets[descriptor] = connection
+        self.received[descriptor], self._frames[descriptor] = bytearray(begun), 0
+        self._left.add(descriptor)
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def _read(self, seconds: float | None) -> None:
+        """Take what there is, waiting for it at most `seconds`."""
+        for descriptor, _ in self._poll.poll(seconds):
+            data = b""
+            with contextlib.suppress(ConnectionResetError):
+                data = self._sockets[descriptor].recv(1 << 18)
+            self.received[descriptor] += data
+            self._answer_pings(descriptor)
+            if not data or b'"type":"end"' in self.received[descriptor][-400:]:
+                self._poll.unregister(descriptor)
+                self._left.discard(descriptor)
+
+    def _answer_pings(self, descriptor: int) -> None:
+        """Go over the frames that are whole, and answer pings: a server gives up who does not."""
+        received, at = self.received[descriptor], self._frames[descriptor]
+        while (end := _end_of_frame(received, at)) is not None:
+            if received[at] == PING:
+                payload = bytes(received[at + 2 : end])
+                with contextlib.suppress(OSError):
+                    self._sockets[descriptor].send(bytes((PONG, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+            at = end
+        self._frames[descriptor] = at
 
     def close(self) -> None:
         """Leave without a word."""
