@@ -9,6 +9,8 @@ import pytest
 from quafu_runtime import Account
 from quafu_runtime.errors import NoAccount
 
+pytestmark = pytest.mark.quafu
+
 CLOUD = "https://quafu.baqis.ac.cn/"
 
 

@@ -9,6 +9,8 @@ import pytest
 from quafu_runtime import Account, AsyncRuntimeService, JobStatus, errors
 from tests.sdk.test_service import QUICK, WAITS
 
+pytestmark = pytest.mark.quafu
+
 
 @pytest.fixture
 async def service(account: Account) -> AsyncIterator[AsyncRuntimeService]:

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.sdk.stand_in import Served
 from tests.system.notebook import assert_printed, run_notebook
+
+pytestmark = pytest.mark.quafu
 
 
 def test_the_notebook_prints_what_its_readers_know(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import quafu_runtime
 from qrt_contracts.faults import FAULTS
 from quafu_runtime import AsyncJob, AsyncRuntimeService, Job, JobStatus, RuntimeService, errors
 
+pytestmark = pytest.mark.quafu
+
 DISTRIBUTION = Path(quafu_runtime.__file__).parent
 
 

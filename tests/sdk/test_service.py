@@ -9,6 +9,8 @@ import pytest
 from quafu_runtime import Account, InterimResult, Job, JobStatus, LogText, RuntimeService, errors
 from tests.sdk.stand_in import TOKEN, Served
 
+pytestmark = pytest.mark.quafu
+
 QUICK = """
 def run(task, userpub, params):
     print("printed")

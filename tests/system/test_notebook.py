@@ -8,7 +8,7 @@ import pytest
 from tests.system.composition import NOTEBOOK_TOKEN, Composition, standalone
 from tests.system.notebook import assert_printed, run_notebook
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.quafu, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_the_notebook_prints_what_it_shows(composition: Composition, tmp_path: Path) -> None:

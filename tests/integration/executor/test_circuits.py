@@ -167,8 +167,13 @@ async def test_observables_are_measured_in_their_bases(executor: Rig) -> None:
 
 
 async def test_the_backend_is_told(executor: Rig) -> None:
-    told = await ran(executor, "info = task.get_backend_info()", "return [info['name'], info['qubits']]")
-    assert json.loads(told.result) == ["simulator", 24]
+    told = await ran(
+        executor,
+        *BELL,
+        "info = task.get_backend_info()",
+        "return [info['name'], info['qubits'], task.check_valid_gates(bell())]",
+    )
+    assert json.loads(told.result) == ["simulator", 24, None]
 
 
 async def test_the_name_of_a_device_that_is_not_here_is_simulated_with_a_warning(executor: Rig) -> None:
@@ -199,6 +204,7 @@ async def test_a_job_meant_for_a_device_that_is_not_here_is_told_so(executor: Ri
         ("task.send('circuit')", "CircuitError", "takes a QuantumCircuit, not str"),
         ("task.retrieve('17')", "UserError", "no task 17 was sent in this job"),
         ("q.gates[0].name = 'BOGUS'; task.send(q)", "CircuitError", "gate BOGUS"),
+        ("q.gates[0].name = 'BOGUS'; task.check_valid_gates(q)", "CircuitError", "'bogus' for backend"),
     ],
 )
 async def test_errors_are_clear_and_can_be_caught(executor: Rig, call: str, kind: str, text: str) -> None:

@@ -125,6 +125,43 @@ async def test_a_service_that_stays_away_is_given_up() -> None:
     assert (said.kind, said.detail) == ("backend", "the Quafu cloud does not answer (HTTP 503, 3 tries)")
 
 
+async def test_an_answer_that_is_slow_is_waited_for() -> None:
+    async with reaching(QuafuStandIn()) as world:
+        device = await world.device()
+        world.there.slow = asyncio.Event()
+        running = asyncio.ensure_future((await device.open(seed=None)).run([order()]))
+        await wait_until(lambda: world.there.sent_to("scq_kit_asyc/"), description="the circuit is handed in")
+        assert not running.done()
+        world.there.slow.set()
+        assert await running == [{"00": 50, "11": 50}]
+        assert len(world.there.sent_to("scq_kit_asyc/")) == 1
+
+
+async def test_an_answer_that_is_too_slow_is_asked_for_again_and_given_up() -> None:
+    async with reaching(QuafuStandIn(), answer_seconds=0.05) as world:
+        device = await world.device()
+        world.there.slow = asyncio.Event()
+        (outcome,) = await (await device.open(seed=None)).run([order()])
+        assert len(world.there.sent_to("scq_kit_asyc/")) == 3
+    said = refusal(outcome)
+    assert (said.kind, said.detail) == ("backend", "the Quafu cloud does not answer (TimeoutError, 3 tries)")
+
+
+async def test_an_answer_that_only_drips_is_given_up() -> None:
+    async def drips() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0)
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=drips())
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        cloud = QuafuCloud(http, "http://cloud", token=None, wait_seconds=1, pauses=(), answer_seconds=0.02)
+        with pytest.raises(CircuitRefused, match="does not answer"):
+            await cloud.backends(TOKEN)
+
+
 async def test_a_service_that_is_not_there_is_given_up() -> None:
     async def nobody(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectTimeout("no route")

@@ -164,6 +164,17 @@ class RuntimeTask(quafu.Task):  # type: ignore[misc]
         done = (told[each] for each in taskids if told[each]["status"] == "Completed")
         return [self._result(each, failing=False) for each in done]
 
+    def check_valid_gates(self, qc: Any) -> None:
+        """Return if the backend has every gate of a circuit; `send` looks by itself.
+
+        Raises:
+            CircuitError: it does not; the text names the gate.
+        """
+        info = self._ask("backend", backend=self.backend)
+        unknown = sorted(set(_gates(qc)) - set(info["gates"]) - noise.CHANNELS) if info["gates"] else []
+        if unknown:
+            raise CircuitError(f"Invalid operations {unknown[0]!r} for backend {info['name']!r}")
+
     def _result(self, told: dict[str, Any], *, failing: bool) -> Any:
         if failing and told["status"] == "Failed":
             _refuse(told["error_kind"], told["error"])

@@ -31,6 +31,8 @@ VERSION = "0.4.5"
 MAX_ANSWER_BYTES = 16 << 20
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds before each further try of a request that met no answer, or one that may not last."""
+ANSWER_SECONDS = 60.0
+"""The longest one answer may take to come whole, however steadily it drips."""
 MAX_TEXT = 500
 _KINDS: Mapping[int, RefusalKind] = {
     201: "user", 205: "user", 400: "user", 5001: "circuit", 5003: "backend", 5004: "compile",
@@ -91,8 +93,16 @@ _COUNTS: TypeAdapter[dict[str, int]] = TypeAdapter(
 class QuafuApi:
     """Sends requests for the holder of a token. What it raises never tells the token."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str, *, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        *,
+        pauses: Sequence[float] = PAUSES,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self._http = http
+        self._answer_seconds = answer_seconds
         self._url = url.rstrip("/") + "/qbackend/"
         self._pauses = pauses
 
@@ -137,8 +147,9 @@ class QuafuApi:
         why = ""
         for pause in (*self._pauses, None):
             try:
-                status, content = await self._try(path, token, body)
-            except httpx.TransportError as exc:
+                async with asyncio.timeout(self._answer_seconds):
+                    status, content = await self._try(path, token, body)
+            except (httpx.TransportError, TimeoutError) as exc:
                 why = type(exc).__name__
             except httpx.HTTPError:
                 raise CircuitRefused("backend", "the Quafu cloud's answer cannot be read") from None

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from qrt_contracts.values import BackendInfo
-from qrt_executor.adapters.backends.quafu_api import PAUSES, CloudTask, Device, QuafuApi
+from qrt_executor.adapters.backends.quafu_api import ANSWER_SECONDS, PAUSES, CloudTask, Device, QuafuApi
 from qrt_executor.domain.backends import NOISE
 from qrt_executor.ports import Backend, Bench, CircuitOrder, CircuitRefused
 
@@ -40,11 +40,12 @@ class QuafuCloud:
         token: str | None,
         wait_seconds: float,
         pauses: Sequence[float] = PAUSES,
+        answer_seconds: float = ANSWER_SECONDS,
         poll_seconds: tuple[float, float] = (POLL_FIRST_SECONDS, POLL_LONGEST_SECONDS),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Reach the service at `url`; `token` is the operator's, to list its machines with."""
-        self._api = QuafuApi(http, url, pauses=pauses)
+        self._api = QuafuApi(http, url, pauses=pauses, answer_seconds=answer_seconds)
         self._token = token
         self._wait_seconds = wait_seconds
         self._poll_seconds = poll_seconds
