@@ -153,6 +153,24 @@ async def test_a_program_that_talks_past_its_task_is_ended(executor: Rig) -> Non
     assert "a question that is none of a task's" in told.detail
 
 
+async def test_a_program_that_does_not_wait_for_what_takes_long_is_ended(
+    executor: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qrt_executor.adapters.jail._TELL_SECONDS", 0.2)
+    told = await ran(
+        executor,
+        *BELL,
+        "q = bell(22)",
+        "for _ in range(2000): q.rx(3, 0.1)",
+        "body = {'qasm': q.to_openqasm(), 'qubits': 22, 'shots': 1, 'gates': []}",
+        "task.calls.tell('send', id=1, circuit=body, backend='simulator', wait=True)",
+        "import time",
+        "time.sleep(60)",
+    )
+    assert told.end.end == "failed"
+    assert "what takes an answer, and did not wait for one" in told.detail
+
+
 async def test_observables_are_measured_in_their_bases(executor: Rig) -> None:
     told = await ran(
         executor,

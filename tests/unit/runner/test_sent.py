@@ -27,7 +27,8 @@ class Executor:
             told = self._stand(str(fields["id"]))
             return told | ({"takes": self.takes} if fields["learn"] else {})
         self.asked.append((method, fields["ids"]))
-        return {"circuits": [self._stand(each) for each in fields["ids"] if each not in self.forgotten]}
+        known = [*fields["ids"], *(each for each in fields["others"] if each in self.ended)]
+        return {"circuits": [self._stand(each) for each in known if each not in self.forgotten]}
 
     def tell(self, method: str, **fields: Any) -> None:
         assert method == "send"

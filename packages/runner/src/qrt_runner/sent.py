@@ -8,7 +8,7 @@ of others too.
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
@@ -58,7 +58,7 @@ class Sent:
         if (ended := self._ended.get(taskid)) is not None:
             return ended
         others = itertools.islice((each for each in self._open if each != taskid), AHEAD - 1)
-        return self._look([taskid, *others]).get(taskid)
+        return self._look([taskid], others=list(others)).get(taskid)
 
     def stand_together(self, taskids: list[str]) -> dict[str, dict[str, Any]]:
         """Return how circuits stand; without those that nobody remembers."""
@@ -81,14 +81,13 @@ class Sent:
     def _is_full(self) -> bool:
         return len(self._open) >= MOST_OPEN or self._open_bytes > MOST_OPEN_BYTES
 
-    def _look(self, taskids: list[str]) -> dict[str, dict[str, Any]]:
-        found = {each["id"]: each for each in self._ask("retrieve", ids=taskids)["circuits"]}
-        for taskid in taskids:
-            told = found.get(taskid)
-            if told is None or told["status"] in ENDED:
-                self._open_bytes -= self._open.pop(taskid, 0)
-            if told is not None and told["status"] in ENDED:
-                self._ended[taskid] = told
+    def _look(self, taskids: list[str], *, others: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+        """Ask how circuits stand, and which of `others` have ended."""
+        found = {each["id"]: each for each in self._ask("retrieve", ids=taskids, others=others)["circuits"]}
+        self._ended |= {taskid: told for taskid, told in found.items() if told["status"] in ENDED}
+        forgotten = [taskid for taskid in taskids if taskid not in found]
+        for taskid in [*forgotten, *(taskid for taskid in found if taskid in self._ended)]:
+            self._open_bytes -= self._open.pop(taskid, 0)
         while len(self._ended) > KEPT:
             self._ended.popitem(last=False)
         return found

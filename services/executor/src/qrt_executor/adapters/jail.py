@@ -36,6 +36,8 @@ from qrt_executor.ports import (
 )
 
 _READY_SECONDS = 10.0
+_TELL_SECONDS = 5.0
+"""The longest that taking in what needs no answer may hold up what comes after it."""
 _READ_BYTES = 64 * 1024
 _CREDENTIALS = struct.Struct("3i")
 _DESCRIPTOR = struct.Struct("i")
@@ -145,7 +147,8 @@ class Jail:
                         _check_turn(calling)
                         calling = group.create_task(self._answer(payload, sink))
                     elif kind is Frame.TELL:
-                        await sink.call(payload)
+                        async with asyncio.timeout(_TELL_SECONDS):
+                            await sink.call(payload)
                     elif kind is Frame.RESULT:
                         result = payload
                     else:
@@ -154,6 +157,8 @@ class Jail:
                 await asyncio.sleep(0)  # a program that never stops talking must not keep others waiting
         except (ProtocolViolation, InvalidCall) as violation:
             sink.violation(str(violation))
+        except TimeoutError:
+            sink.violation("what takes an answer, and did not wait for one")
         finally:
             if calling is not None:
                 calling.cancel()

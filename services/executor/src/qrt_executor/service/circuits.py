@@ -65,6 +65,8 @@ class _Send(_Question):
 class _Retrieve(_Question):
     method: Literal["retrieve"]
     ids: tuple[str, ...] = Field(max_length=MAX_ASKED)
+    others: tuple[str, ...] = Field(default=(), max_length=MAX_ASKED)
+    """Told of only if they have ended."""
 
 
 class _Backend(_Question):
@@ -166,6 +168,8 @@ class Circuits:
                 return sent.told() | ({"takes": _takes(backend)} if asked.learn else {})
             case _Retrieve():
                 known = [self._sent[each] for each in asked.ids if each in self._sent]
+                others = [self._sent[each] for each in asked.others if each in self._sent]
+                known += [each for each in others if each.done.is_set()]
                 return {"circuits": [each.told() for each in known]}
             case _Backend():
                 return dict(await (await self._reach.find(asked.backend)).describe())
