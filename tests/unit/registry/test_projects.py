@@ -69,6 +69,7 @@ FILES = {"src/__init__.py": b"", "src/program.py": RUN.encode(), "data/a.txt": b
                 "src/__pycache__/program.pyc": b"",
                 ".git/HEAD": b"",
                 ".DS_Store": b"",
+                "src/._program.py": b"\0",
             }
         ),
         tar_of(FILES),
@@ -299,6 +300,7 @@ def test_a_project_that_cannot_run_is_refused_with_its_place(files: dict[str, by
             ["one==1 --hash=sha256:aa --hash=sha256:ab"],
         ),
         ("requirements.txt", "\ufeffone", ["one"]),
+        ("requirements.txt", "one\n--pre\n", ["--pre", "one"]),
         ("pyproject.toml", '[project]\ndependencies = ["Two", "one>1"]', ["one>1", "two"]),
         ("pyproject.toml", "[tool.poetry.dependencies]\npython = '*'", []),
         ("pyproject.toml", "[tool.ruff]", []),

@@ -99,7 +99,7 @@ class _Kept:
         if self._entries > MAX_ENTRIES:
             raise Unfit(f"the archive has more than {MAX_ENTRIES} entries")
         parts = _parts(name)
-        if not parts or JUNK.intersection(parts) or parts[-1].endswith(".pyc"):
+        if not parts or JUNK.intersection(parts) or parts[-1].endswith(".pyc") or parts[-1].startswith("._"):
             return None
         return "/".join(parts)
 

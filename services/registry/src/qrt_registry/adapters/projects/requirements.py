@@ -15,6 +15,8 @@ PYPROJECT = "pyproject.toml"
 MAX_FILE_BYTES = 256 << 10
 MAX_LINE_CHARACTERS = 2_000
 MAX_REQUIREMENTS = 500
+PRE_RELEASES = "--pre"
+"""The one option that says what is wanted and not where from."""
 _HARMLESS = frozenset({"--prefer-binary", "--no-cache-dir", "--disable-pip-version-check"})
 """Options that change nothing of what is installed."""
 _PACKAGES_ONLY = "a requirement is a URL or a path; name a package, and put your own code into the project"
@@ -109,6 +111,8 @@ def _requirement(line: str, *, file: str, number: int) -> str:
         raise unfit(f"a requirement has more than {MAX_LINE_CHARACTERS} characters")
     hashes = sorted(set(_HASH.findall(line)))
     plain = _HASH.sub("", line).strip()
+    if plain == PRE_RELEASES:
+        return plain
     if plain.startswith("-"):
         option = re.split(r"[\s=]", plain)[0]
         raise unfit(f"the option {option} is not taken: where packages come from is the operator's choice")
