@@ -17,15 +17,15 @@ def main(endpoint: str, key: str, secret: str, token_endpoint: str) -> dict[str,
     """Run, wait, read, download, list, cancel and fail."""
     client = PlanqkServiceClient(endpoint, key or None, secret or None, token_endpoint)
     good = client.run({"data": {"values": [1, 2, 3]}, "params": {}})
-    good.wait_for_final_state(timeout=30, wait=0.05)
+    good.wait_for_final_state(timeout=60, wait=0.05)
     with tempfile.TemporaryDirectory() as directory:
         good.download_result_file("output.json", directory)
         content = (Path(directory) / "output.json").read_text()
     bad = client.run({"params": {"fail": True}})
-    bad.wait_for_final_state(timeout=30, wait=0.05)
+    bad.wait_for_final_state(timeout=60, wait=0.05)
     slow = client.run({"params": {"sleep": True}})
     slow.cancel()
-    slow.wait_for_final_state(timeout=30, wait=0.05)
+    slow.wait_for_final_state(timeout=60, wait=0.05)
     return {
         "id": good.id,
         "states": [each.status for each in (good, bad, slow)],

@@ -40,7 +40,7 @@ def run(task, userpub, value):
 
 
 async def threaded(call: Callable[..., T], *arguments: Any, **more: Any) -> T:
-    return await asyncio.wait_for(asyncio.to_thread(call, *arguments, **more), 60)
+    return await asyncio.wait_for(asyncio.to_thread(call, *arguments, **more), 90)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -79,7 +79,7 @@ async def test_a_published_client_runs_waits_reads_lists_and_cancels(
     execution: HubServiceExecution = await threaded(
         client.run, {"data": {"values": [1, 2, 3]}}, tags=["a tag"]
     )
-    await threaded(execution.wait_for_final_state, timeout=30, wait=0.05)
+    await threaded(execution.wait_for_final_state, timeout=60, wait=0.05)
     assert execution.status == "SUCCEEDED"
     result = await threaded(execution.result)
     assert result.data() == {"sum": 6}
@@ -99,7 +99,7 @@ async def test_a_published_client_runs_waits_reads_lists_and_cancels(
     assert execution.id in [each.id for each in await threaded(client.get_service_executions)]
     slow = await threaded(client.run, {"params": {"sleep": True}})
     await threaded(slow.cancel)
-    await threaded(slow.wait_for_final_state, timeout=30, wait=0.05)
+    await threaded(slow.wait_for_final_state, timeout=60, wait=0.05)
     assert (await threaded(client.get_service_execution, slow.id)).status == "CANCELLED"
     assert (await threaded(slow.result)).data() == {}
 
@@ -107,7 +107,7 @@ async def test_a_published_client_runs_waits_reads_lists_and_cancels(
 async def test_a_failed_execution_has_a_result_that_says_why(make: Make, service: str) -> None:
     client = await make(service + "/")
     execution = await threaded(client.run, {"params": {"fail": True}})
-    await threaded(execution.wait_for_final_state, timeout=30, wait=0.05)
+    await threaded(execution.wait_for_final_state, timeout=60, wait=0.05)
     assert execution.status == "FAILED"
     data = (await threaded(execution.result)).data()
     assert (data["title"], data["detail"], data["code"]) == ("ValueError", "told to fail", "ProgramError")
@@ -124,7 +124,7 @@ async def test_a_client_of_the_older_generation_does_the_same(
         f"{composition.url}/token",
         stdout=asyncio.subprocess.PIPE,
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
     seen = json.loads(out)
     assert seen.pop("listed")[-1] == seen["embedded"] == seen.pop("id")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", seen.pop("ended"))
