@@ -155,7 +155,7 @@ async def test_users_of_a_public_service_see_only_their_own_executions(gateway: 
     assert (await gateway.other.get(f"{service}/{theirs['id']}")).status_code == 404
 
 
-@pytest.mark.parametrize("name", [str(new_id()), "no-id", "00000000-0000-7000-8000-000000000000"])
+@pytest.mark.parametrize("name", ["0" * 32, "no-id", "00000000-0000-7000-8000-000000000000"])
 async def test_unknown_executions_are_404_with_a_problem(gateway: World, service: str, name: str) -> None:
     for method, path in (
         ("GET", name),
