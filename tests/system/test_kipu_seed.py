@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import io
 import json
 import re
+import zipfile
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from qrt_contracts.ids import new_id
-from tests.support.projects import archive, project
+from tests.support.projects import archive, project, tar_of
 from tests.system.client import Api
 from tests.system.composition import Composition
 from tests.system.platform import Platform, Service
@@ -415,3 +417,11 @@ async def test_what_planqk_json_says_is_honoured(platform: Platform) -> None:
     assert program["latest"]["resources"]["memory_bytes"] == 1 << 30
     service = Service(platform.http, program, f"{platform.base}/services/{said['name']}")
     assert (await service.run({"data": "abc"})).data == {"n": 3}
+    with zipfile.ZipFile(io.BytesIO(packed)) as members:
+        tarred = tar_of({f"adder/{name}": members.read(name) for name in members.namelist()}, compressed=True)
+    again = await platform.http.post(
+        f"/v1/programs/{program['id']}/versions", files={"archive": ("adder.tar.gz", tarred)}
+    )
+    assert again.json()["latest"] == program["latest"] | {"build": again.json()["latest"]["build"]}
+    nameless = await platform.upload(project("def run(): pass"))
+    assert (nameless.status_code, nameless.json()["field"]) == (422, "name")

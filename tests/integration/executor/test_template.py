@@ -1,6 +1,9 @@
 """Python projects in a real sandbox: arguments, results, files, failures, descriptions."""
 
+import io
 import json
+import stat
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +93,21 @@ async def test_the_project_is_its_working_directory_and_its_input_is_in_files(ex
         "input": {"data.json": None, "more.json": [1]}, "rest": {"more": [1], "a/b": 1},
     }  # fmt: skip
     assert set(await files_of(executor, told)) == {"plots/result.txt", "output.json"}
+
+
+async def test_a_script_of_the_project_can_be_started_as_it_was_packed(executor: Rig) -> None:
+    program = """
+        import subprocess
+        def run():
+            return subprocess.run(["./tool.sh"], capture_output=True, text=True, check=True).stdout
+    """
+    whole = io.BytesIO(project(program))
+    with zipfile.ZipFile(whole, "a") as members:
+        script = zipfile.ZipInfo("tool.sh")
+        script.external_attr = (stat.S_IFREG | 0o755) << 16
+        members.writestr(script, "#!/bin/sh\necho started\n")
+    told = await executor.run(whole.getvalue(), given="{}", kind=ProgramKind.TEMPLATE)
+    assert (told.end.end, told.result) == ("succeeded", '"started\\n"'), told.end
 
 
 async def test_an_exception_leaves_a_problem_document_beside_the_other_files(executor: Rig) -> None:

@@ -20,22 +20,12 @@ from qrt_registry.adapters.projects.canonical import canonical_zip
 from qrt_registry.adapters.projects.judge import judge
 from qrt_registry.adapters.projects.unfit import Unfit
 from qrt_registry.domain import Finding, Project
-from tests.support.projects import archive, project
+from tests.support.projects import archive, project, tar_of
 
 pytestmark = pytest.mark.kipu
 
 RUN = "def run(data, params): return data"
 MB = 1 << 20
-
-
-def tar_of(members: dict[str, bytes], *, compressed: bool = False) -> bytes:
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w:gz" if compressed else "w") as target:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            target.addfile(info, io.BytesIO(data))
-    return whole.getvalue()
 
 
 def judged(upload: bytes, kind: str | None = "template") -> dict[str, Any]:

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import sys
 import zipfile
 from collections.abc import Callable
@@ -43,6 +44,8 @@ def _write_member(members: zipfile.ZipFile, member: zipfile.ZipInfo, root: str) 
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with members.open(member) as source, open(path, "xb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
+    if member.external_attr >> 16 & stat.S_IXUSR:
+        os.chmod(path, 0o700)
 
 
 def write_input(given: dict[str, Any], directory: str) -> None:
