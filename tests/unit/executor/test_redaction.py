@@ -14,6 +14,8 @@ from qrt_executor.domain.redaction import MASK, Redactor
 SECRET = 'p@ss/w0rd "zürich"\nand+more='
 ALPHABET = "ab"
 
+pytestmark = pytest.mark.kipu
+
 
 def streamed(redactor: Redactor, chunks: list[bytes]) -> bytes:
     stream = redactor.stream()

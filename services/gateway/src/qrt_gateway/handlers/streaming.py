@@ -1,6 +1,7 @@
 """Answers that are sent while they are read."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TypeVar
@@ -8,6 +9,10 @@ from typing import TypeVar
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 from typing_extensions import override
+
+from qrt_contracts.faults import RuntimeFault
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -24,7 +29,11 @@ class Streamed(StreamingResponse):
     @override
     async def stream_response(self, send: Send) -> None:
         async with aclosing(self._content):
-            await super().stream_response(send)
+            try:
+                await super().stream_response(send)
+            except RuntimeFault as fault:
+                # An answer cut off, without its last chunk, is how its client learns that there is more.
+                log.info("a stream is broken off: %s", fault.detail)
 
 
 async def begun(content: AsyncIterator[T]) -> AsyncGenerator[T, None]:
