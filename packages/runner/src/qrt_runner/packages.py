@@ -21,7 +21,7 @@ COSTLY = (
     "pydantic", "pydantic.main", "pydantic.type_adapter", "pydantic.json_schema", "orjson", "yaml",
     "scipy", "scipy.linalg", "scipy.sparse", "scipy.optimize", "scipy.special", "scipy.stats", "pandas",
     "sympy", "networkx", "matplotlib", "matplotlib.pyplot", "PIL.Image", "requests", "httpx", "loguru",
-    "dateutil.parser", "dimod", "sklearn", "qiskit",
+    "dateutil.parser", "dimod", "sklearn", "qiskit", "qiskit.quantum_info", "qiskit.circuit.library",
 )  # fmt: skip
 """Modules of trusted packages, in the order in which they are imported, where they are there."""
 

@@ -11,7 +11,7 @@ TEMPLATE_BASE = ("pydantic>=2",)
 TRUSTED = frozenset(
     {
         "annotated-types", "anyio", "certifi", "cffi", "charset-normalizer", "contourpy", "cryptography",
-        "cycler", "dimod", "fonttools", "h11", "httpcore", "httpx", "idna", "joblib", "jsonschema",
+        "cycler", "dill", "dimod", "fonttools", "h11", "httpcore", "httpx", "idna", "joblib", "jsonschema",
         "kiwisolver", "loguru", "matplotlib", "mpmath", "narwhals", "networkx", "numpy", "orjson",
         "packaging", "pandas", "pillow", "pycparser", "pydantic", "pydantic-core", "pyparsing",
         "python-dateutil", "pytz", "pyyaml", "qiskit", "requests", "rustworkx", "scikit-learn", "scipy",
