@@ -1,9 +1,12 @@
 """Outputs: stored once, read without gaps."""
 
+import pytest
+
 from qrt_contracts.commands import DeleteJob, ReadOutputs
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Output, OutputKind
+from qrt_scheduler.service import history
 from tests.integration.scheduler.conftest import PlayedExecutor, Replica, batch
 from tests.support.waiting import wait_until
 
@@ -111,6 +114,29 @@ async def test_one_kind_can_be_read_and_the_page_still_says_where_to_go_on(
         ReadOutputs(caller="alice", job_id=job.id, attempt=1, kind=OutputKind.INTERIM)
     )
     assert (page.outputs, page.last) == ((), 3)
+
+
+async def test_the_limit_counts_outputs_of_the_kind_that_is_asked_for(
+    replica: Replica, executor: PlayedExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "SCAN_LIMIT", 2)
+    job = await started(replica, executor)
+    for first in range(1, 12, 3):  # each third is an interim result
+        stored = batch(job, 1, first, first + 1, first + 2)
+        interim = stored.outputs[2].model_copy(update={"kind": OutputKind.INTERIM, "stream": None})
+        await replica.history.store(stored.model_copy(update={"outputs": (*stored.outputs[:2], interim)}))
+
+    async def read(after: int) -> tuple[list[int], int]:
+        page = await replica.bus.request(
+            ReadOutputs(
+                caller="alice", job_id=job.id, attempt=1, after=after, kind=OutputKind.INTERIM, limit=3
+            )
+        )
+        return numbers(page.outputs), page.last
+
+    assert await read(0) == ([3, 6, 9], 9)
+    assert await read(9) == ([12], 12)
+    assert await read(12) == ([], 12)
 
 
 async def test_deleting_a_job_deletes_its_outputs(replica: Replica, executor: PlayedExecutor) -> None:

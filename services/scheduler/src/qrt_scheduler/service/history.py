@@ -7,13 +7,14 @@ when this replica stores it, found by looking again when another one does.
 import asyncio
 import contextlib
 from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
 
 from qrt_contracts.commands import OutputPage, ReadOutputs
 from qrt_contracts.events import JobOutput
 from qrt_contracts.faults import NotFound
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.states import TERMINAL
-from qrt_contracts.values import Output
+from qrt_contracts.values import Output, OutputKind
 from qrt_scheduler import metrics
 from qrt_scheduler.ports import READ_BYTES, JobStore, OutputStore
 
@@ -23,8 +24,30 @@ TRUSTED_SECONDS = 1.0
 TRUSTED = 10_000
 WAIT_SECONDS = 5.0
 """The longest a read waits for a number it was told of; well inside a command's deadline."""
+SCAN_LIMIT = 1000
+SCAN_PAGES = 16
+"""Outputs, and pages of them, that one read looks through for those of one kind."""
 WAITING = 16
 """Reads that wait at once; one more is answered with what there is, lest commands find nobody free."""
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What one read has found so far."""
+
+    reached: int
+    """The number of the last output looked at."""
+    outputs: list[Output] = field(default_factory=list)
+    size: int = 0
+    """Characters of data found."""
+    full: bool = False
+    """There may be more than was looked at."""
+
+    def take(self, output: Output, kind: OutputKind | None) -> None:
+        self.reached = output.number
+        if kind is None or output.kind is kind:
+            self.outputs.append(output)
+            self.size += len(output.data)
 
 
 class History:
@@ -81,13 +104,30 @@ class History:
             arrival.clear()
             job = await self._own(command)
             after = command.after if command.attempt == job.attempt else 0
-            found = await self._outputs.read(job.id, job.attempt, after=after, limit=command.limit)
-            reached = found[-1].number if found else after
+            scan = await self._scan(job, command, after=after)
             left = give_up - loop.time()
-            if found or reached >= _needed(command, job) or left <= 0 or self._room.locked():
-                return _page(command, job, found, reached)
+            waits = scan.reached == after and after < _needed(command, job)
+            if not waits or left <= 0 or self._room.locked():
+                return _page(job, scan)
             async with self._room:
                 await _set_within(arrival, min(left, LOOK_AGAIN_SECONDS))
+
+    async def _scan(self, job: Job, command: ReadOutputs, *, after: int) -> _Scan:
+        """Read on until as many outputs of the wanted kind are found as were asked for, within bounds."""
+        wanted = command.limit if command.kind is None else max(command.limit, SCAN_LIMIT)
+        scan = _Scan(after)
+        for _ in range(1 if command.kind is None else SCAN_PAGES):
+            found = await self._outputs.read(job.id, job.attempt, after=scan.reached, limit=wanted)
+            size = sum(len(each.data) for each in found)
+            scan.full = len(found) == wanted or size >= READ_BYTES
+            for each in found:
+                scan.take(each, command.kind)
+                if len(scan.outputs) == command.limit:
+                    scan.full = True
+                    return scan
+            if not scan.full or scan.size >= READ_BYTES:
+                break
+        return scan
 
     async def _own(self, command: ReadOutputs) -> Job:
         job = await self._jobs.get(command.job_id)
@@ -109,14 +149,13 @@ def _needed(command: ReadOutputs, job: Job) -> int:
     return max(reach, job.last_output if job.status in TERMINAL else 0)
 
 
-def _page(command: ReadOutputs, job: Job, found: list[Output], reached: int) -> OutputPage:
+def _page(job: Job, scan: _Scan) -> OutputPage:
     # The number of a lost attempt's last output is not known: then what is stored is all there is.
-    full = len(found) == command.limit or sum(len(each.data) for each in found) >= READ_BYTES
-    all_read = job.last_output > 0 or not full
+    all_read = job.last_output > 0 or not scan.full
     return OutputPage(
         attempt=job.attempt,
         status=job.status,
-        outputs=tuple(each for each in found if command.kind in (None, each.kind)),
-        last=reached,
-        complete=job.status in TERMINAL and reached >= job.last_output and all_read,
+        outputs=tuple(scan.outputs),
+        last=scan.reached,
+        complete=job.status in TERMINAL and scan.reached >= job.last_output and all_read,
     )
