@@ -4,9 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import mongo, rabbit
 from tests.support.engines import require
+
+# A machine that does other things too is slow now and then, and two runs of the suite ask the same:
+# `--hypothesis-profile=default` looks for more.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 TOGETHER = ("attacks", "docker", "system")
 """Directories whose tests share servers or count what they leave behind: one worker runs all of each."""
