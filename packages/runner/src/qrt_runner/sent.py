@@ -47,7 +47,8 @@ class Sent:
         else:
             told = self._ask("send", learn=backend not in self._takes, **fields)
             if "takes" in told:
-                self._takes[backend] = told.pop("takes")
+                takes = told.pop("takes")
+                self._takes[backend] = takes and {**takes, "gates": frozenset(takes["gates"])}
         if told["status"] not in ENDED:
             self._open[told["id"]] = len(circuit["qasm"])
             self._open_bytes += len(circuit["qasm"])
@@ -72,7 +73,7 @@ class Sent:
         """Tell whether the executor would take a circuit, so that it need not be asked."""
         if circuit["qubits"] > takes["qubits"] or circuit["shots"] > takes["shots"]:
             return False
-        if not set(circuit["gates"]) <= set(takes["gates"]) or len(circuit["qasm"]) > takes["bytes"]:
+        if not takes["gates"].issuperset(circuit["gates"]) or len(circuit["qasm"]) > takes["bytes"]:
             return False
         if self._is_full():
             self._look(list(itertools.islice(self._open, MOST_ASKED)))

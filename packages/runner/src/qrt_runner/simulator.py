@@ -12,10 +12,8 @@ import numpy as np
 
 from qrt_runner import noise
 
-_QREG = re.compile(r"qreg (\w+)\[(\d+)\]")
-_GATE = re.compile(r"(\w+)(?:\(([^()]*)\))? ((?:\w+\[\d+\],?)+)")
-_PLACE = re.compile(r"\[(\d+)\]")
-_MEASURE = re.compile(r"measure \w+\[(\d+)\] -> \w+\[(\d+)\]")
+_QREG = re.compile(r"qreg q\[(\d+)\];")
+_MEASURE = re.compile(r"measure q\[(\d+)\] -> \w+\[(\d+)\];")
 _PLAIN = {"cx": "cnot", "ccx": "toffoli"}
 _METHODS = frozenset(
     {"h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx", "sxdg", "id", "rx", "ry", "rz", "p",
@@ -99,26 +97,20 @@ def _circuits() -> Any:
 
 def _plain(qasm: str) -> Any:
     """Return the circuit of a text as most programs send it, None for one that quafu's parser has to read."""
-    circuit: Any = None
-    qubits = 0
+    lines = qasm.split("\n")
+    if len(lines) < 4 or (found := _QREG.fullmatch(lines[2])) is None or not lines[3].startswith("creg "):
+        return None
+    qubits = int(found[1])
+    circuit = _circuits()(qubits)
     measures: dict[int, int] = {}
-    for raw in qasm.splitlines()[2:]:
-        line = raw.strip().removesuffix(";")
-        if circuit is None:
-            if (found := _QREG.fullmatch(line)) is None:
+    for line in lines[4:]:
+        if line.startswith("measure "):
+            if (found := _MEASURE.fullmatch(line)) is None:
                 return None
-            qubits = int(found[2])
-            circuit = _circuits()(qubits)
-        elif not line or line.startswith("creg"):
-            continue
-        elif found := _GATE.fullmatch(line):
-            if measures or not _apply(circuit, found, qubits):
-                return None
-        elif found := _MEASURE.fullmatch(line):
             measures[int(found[1])] = int(found[2])
-        else:
+        elif line and (measures or not _apply(circuit, line, qubits)):
             return None
-    if circuit is None or not measures or max(measures) >= qubits:
+    if not measures or max(measures) >= qubits or len(set(measures.values())) < len(measures):
         return None
     from quafu.elements import Measure
 
@@ -128,19 +120,18 @@ def _plain(qasm: str) -> Any:
     return circuit
 
 
-def _apply(circuit: Any, found: re.Match[str], qubits: int) -> bool:
-    name, given, on = found.groups()
-    if name not in _METHODS:
+def _apply(circuit: Any, line: str, qubits: int) -> bool:
+    """Add the gate of a line such as `rxx(0.5) q[0],q[1];`; tell whether it is one of those."""
+    head, _, on = line.partition(" q[")
+    name, _, given = head.partition("(")
+    if name not in _METHODS or on[-2:] != "];" or (given and given[-1] != ")"):
         return False
     try:
-        angles = [float(each) for each in given.split(",")] if given else []
-    except ValueError:
-        return False
-    places = [int(each) for each in _PLACE.findall(on)]
-    if max(places) >= qubits or len(set(places)) < len(places):
-        return False
-    try:
+        places = [int(each) for each in on[:-2].split("],q[")]
+        angles = [float(each) for each in given[:-1].split(",")] if given else ()
+        if max(places) >= qubits or min(places) < 0 or len(set(places)) < len(places):
+            return False
         getattr(circuit, _PLAIN.get(name, name))(*places, *angles)
-    except TypeError:  # another number of qubits or angles than the gate has
+    except (ValueError, TypeError):  # no numbers, or as many as the gate does not have
         return False
     return True
