@@ -62,10 +62,11 @@ async def publish(rabbit: str, *, rate: float, count: int, delay: float) -> None
         channel = await connection.channel(publisher_confirms=False)
         exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT)
         await asyncio.sleep(delay)
-        for _ in range(count):
+        began = time.monotonic()
+        for number in range(1, count + 1):
             body = json.dumps({"t": time.time_ns()}).encode()
             await exchange.publish(aio_pika.Message(body), "")
-            await asyncio.sleep(1 / rate if rate else 0)
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()) if rate else 0)
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ LISTENERS = (1, 100, 1000)
 RATE = 50
 SECONDS = 10
 MANY = 100
-BARE_RATE = 1500
-"""Messages a second that the bare fan-out cannot quite deliver to `MANY`; with more, it delivers less."""
+BARE_RATE = 1300
+"""Messages a second that the bare fan-out cannot quite deliver to `MANY`; of more, it delivers less."""
 DELAY = 3.0
 """Until the tight loop begins: its listeners are connected by then."""
 
