@@ -158,12 +158,14 @@ Asking = Callable[..., Awaitable[str | None]]
 def never() -> Asking:
     clock = [NOW]
 
-    async def asked(*views: Snapshot, run: RunSpec) -> str | None:
+    async def asked(*views: Snapshot, run: RunSpec, young: bool = False) -> str | None:
         def tick() -> object:
             clock[0] += timedelta(seconds=0.25)
             return clock[0]
 
         prospects = Prospects(jobs=Views(list(views)), clock=tick)  # type: ignore[arg-type]
+        if not young:
+            prospects._since = NOW - timedelta(minutes=1)
         return await prospects.never(run)
 
     return asked
@@ -198,7 +200,9 @@ async def test_a_dispatcher_that_has_just_begun_is_waited_for(
         return
 
     monkeypatch.setattr(asyncio, "sleep", at_once)
-    early = view(ProgramKind.QUAFU, settled=False)
+    none, early = view(), view(ProgramKind.QUAFU, settled=False)
+    assert await never(none, early, view(ProgramKind.QUAFU), run=WANTED, young=True) is not None
+    assert await never(none, view(ProgramKind.CONTAINER), run=run_spec(), young=True) is None, "no wait"
     assert await never(early, view(*BOTH, settled=False), run=WANTED) is None
     assert await never(early, view(ProgramKind.QUAFU), run=WANTED) is not None
     assert await never(early, run=WANTED) is None, "it never got settled"

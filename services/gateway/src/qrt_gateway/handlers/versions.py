@@ -133,7 +133,8 @@ async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     version = await _version(parts, request, caller)
     if wait and version.build.state is BuildState.BUILDING:
         page = await _awaited(parts, caller, id_in(request), version.number, after=_NO_LINE, wait=wait)
-        version = version.model_copy(update={"build": page.build})
+        now = await _version(parts, request, caller)
+        version = now.model_copy(update={"build": page.build}) if now.number == version.number else now
     return json(VersionView.of(version))
 
 

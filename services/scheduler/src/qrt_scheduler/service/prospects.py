@@ -8,13 +8,15 @@ waits, as all others do, for the first one.
 import asyncio
 from datetime import datetime, timedelta
 
-from qrt_contracts.values import RunSpec
+from qrt_contracts.values import ProgramKind, RunSpec
 from qrt_scheduler.domain.needs import Needs
 from qrt_scheduler.domain.place import STALE, Snapshot
 from qrt_scheduler.ports import Clock, JobStore
 
 FRESH = timedelta(seconds=1)
-LOOKS = 12
+YOUNG = timedelta(seconds=10)
+"""A replica is, that began so lately: the whole runtime may just be starting."""
+LOOKS = 14
 """How often the dispatcher's view is looked at anew while it has not heard all executors."""
 LOOK_SECONDS = 0.5
 
@@ -25,22 +27,26 @@ class Prospects:
     def __init__(self, *, jobs: JobStore, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
+        self._since = clock()
         self._snapshot: Snapshot | None = None
         self._read: datetime | None = None
 
     async def never(self, run: RunSpec) -> str | None:
         """Return why no executor can run this, None if one can or nobody knows.
 
-        Just after a dispatcher began, the answer waits until it has heard who is there.
+        Just after a dispatcher began, the answer waits until it has heard who is there. Just after this
+        replica began it waits for a dispatcher too, if the job is one that not every executor can run.
         """
         needs = Needs.of(run.kind, run.resources)
+        patient = needs.declared or needs.kind is ProgramKind.CONTAINER
         for _ in range(LOOKS):
             snapshot = await self._newest()
-            if snapshot is None or self._clock() - snapshot.at > STALE:
+            if snapshot is not None and snapshot.known and self._clock() - snapshot.at <= STALE:
+                lack = snapshot.never(needs)
+                if lack is None or snapshot.settled:
+                    return lack
+            elif not patient or self._clock() - self._since > YOUNG:
                 return None
-            lack = snapshot.never(needs)
-            if lack is None or snapshot.settled:
-                return lack
             await asyncio.sleep(LOOK_SECONDS)
         return None
 
