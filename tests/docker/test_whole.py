@@ -99,7 +99,7 @@ async def test_a_project_with_a_dockerfile_from_its_upload_to_its_files(api: Api
     assert (await api.http.get(f"{place}/result/result.txt")).text == "more"
     entries = (await api.http.get(f"{place}/log")).json()
     told = {each["message"].strip(): each["severity"] for each in entries}
-    assert (told["adding"], told["careful"]) == ("INFO", "ERROR"), told
+    assert (told["adding"], told["careful"]) == ("INFO", "WARNING"), told
     assert all(each["timestamp"] for each in entries)
     assert (await api.http.get(f"{place}/interim-results")).json() == [{"half": True}]
 
