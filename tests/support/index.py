@@ -36,12 +36,16 @@ def serve_index(folder: Path) -> Iterator[Index]:
             else:
                 self._answer("application/octet-stream", _file(folder / name))
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def _answer(self, kind: str, body: bytes | None) -> None:
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
-            self.wfile.write(body or b"")
+            if self.command != "HEAD":
+                self.wfile.write(body or b"")
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     port = server.server_address[1]
