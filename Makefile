@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
+# Tests that load the whole machine, count what is on it or share servers; nothing else runs beside them.
+APART := tests/attacks tests/chaos tests/docker tests/system
 
 .PHONY: run demo test test-quafu test-kipu test-docker attacks chaos live check format bench bench-live bench-executor \
 	bench-circuits bench-template lock clean
@@ -17,8 +19,8 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not alone" $(ARGS)
-	$(BIN)/python -m pytest -m alone $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
+	$(BIN)/python -m pytest $(APART) $(ARGS)
 
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap

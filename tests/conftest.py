@@ -1,7 +1,6 @@
 """Fixtures for all tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,19 +14,6 @@ settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
-
-TOGETHER = ("attacks", "docker", "system")
-"""Directories whose tests share servers or count what they leave behind: one worker runs all of each."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must run in the same worker: the tests of one file, and those of some directories."""
-    here = Path(__file__).parent
-    for item in items:
-        top = item.path.relative_to(here).parts[0]
-        group = top if top in TOGETHER else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def rabbit_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbit.RabbitNode]:

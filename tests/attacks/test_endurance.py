@@ -12,7 +12,7 @@ from tests.attacks.conftest import processes
 from tests.integration.executor.rig import Rig, body
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 JOBS, TENANTS = 1000, 10
 GROWTH_BYTES = 24 << 20

@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[2]
 SEED = os.environ.get("QRT_CHAOS_SEED", "5")
 
 
-@pytest.mark.alone
 @pytest.mark.timeout(600)
 async def test_nothing_is_lost_doubled_wrong_or_left_over_whatever_dies() -> None:
     require(rabbit.find_server(), what="rabbitmq-server")

@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 from tests.system.client import Api
 from tests.system.composition import TOKEN, Composition, four_services
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 VALUES = 20_000
