@@ -15,6 +15,7 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+
 @pytest.fixture(scope="session")
 def rabbit_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbit.RabbitNode]:
     """A private RabbitMQ node for the whole run."""
