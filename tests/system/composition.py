@@ -140,7 +140,8 @@ async def four_services(
     whole = Composition(f"http://127.0.0.1:{port}")
     extra = {"gateway": {"port": str(port)}}
     if wheels is not None:
-        extra["executor"] = {"wheels": str(wheels)}
+        # Its own place for what it makes: other executors on this host may be of another release.
+        extra["executor"] = {"wheels": str(wheels), "environments": str(wheels.parent / "environments")}
     try:
         for name in order:
             process = service_process(name, directory, rabbit, mongo, settings=extra.get(name))

@@ -20,8 +20,9 @@ from tests.system.composition import OTHER_TOKEN, TOKEN, Composition, four_servi
 def wheels() -> Iterator[Path]:
     """A folder of packages in place of an index, where every user may read it."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+        Path(name).chmod(0o755)
+        folder = Path(name, "wheels")
+        folder.mkdir(mode=0o755)
         installed(folder, *PYDANTIC)
         wheel(folder, "plain", {"plain.py": "VALUE = 1\n"})
         compiled(folder, "fast")
