@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
-# Tests that load the whole machine, count what is on it or share servers; nothing else runs beside them.
-APART := tests/attacks tests/chaos tests/docker tests/system
+# Tests that load the whole machine or count what is on it; nothing else runs beside them.
+APART := tests/attacks tests/chaos tests/docker \
+	$(addprefix tests/system/test_,live.py restarts.py standalone.py)
 
 .PHONY: run demo test test-quafu test-kipu test-docker attacks chaos live check format bench bench-live bench-executor \
 	bench-circuits bench-template lock clean

@@ -370,7 +370,8 @@ async def test_the_packages_of_requirements_are_installed_in_an_environment_of_i
     ended = await service.run()
     assert ended.status == "SUCCEEDED", ended.data
     assert ended.data == {"plain": 1, "fast": 42, "others": False}
-    log = await platform.http.get(f"/v1/programs/{service.program['id']}/versions/1/build/log")
+    address = f"/v1/programs/{service.program['id']}/versions/1/build/log"
+    log = await platform.http.get(address, params={"follow": True})  # to the build's end
     assert "plain" in log.text
     modern = await platform.service(
         program,
