@@ -328,6 +328,8 @@ def report(
         f" {jail['sandbox_cpu_ms_per_job']} in its sandbox; PSS: zygote {jail['zygote_pss_mb']} MB,"
         f" parked jail {jail['parked_jail_pss_mb']} MB, running job {jail['running_job_pss_mb']} MB"
     )
+    if celery["lost"]:
+        print(f"Celery never ran {celery['lost']} of its tasks")
     figures = {
         "jail_hello_ms_p50": jail["ms_p50"],
         "jail_hello_ms_p95": jail["ms_p95"],
