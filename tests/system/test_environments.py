@@ -28,7 +28,7 @@ async def uploaded(api: Api, program: str, *requirements: str) -> dict[str, obje
     path = f"/v1/programs/{reply.json()['id']}/versions/1"
     version = await api.http.get(path, params={"wait": 55})
     assert version.status_code == 200, version.text
-    log = await api.http.get(f"{path}/build/log")
+    log = await api.http.get(f"{path}/build/log", params={"follow": True})
     return {**reply.json(), "version": version.json(), "log": log.text}
 
 

@@ -113,20 +113,26 @@ async def test_a_job_is_cancelled_while_its_environment_is_built(own: Rig, level
     await wait_until(lambda: not alive(building), description="the end of the build")
 
 
+async def warm(own: Rig, number: int, *, unlike: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the environments that are warm once there are so many and not those of before."""
+    await wait_until(
+        lambda: len(own.beat.warm_environments) == number and own.beat.warm_environments != unlike,
+        description=f"{number} warm environments, not {unlike}",
+    )
+    return own.beat.warm_environments
+
+
 async def test_the_least_recently_used_environment_is_warm_no_longer(own: Rig) -> None:
     empty = "def run():\n    return 1\n"
+    before: tuple[str, ...] = ()
     for number in range(3):
         told = await run(own, empty, f"p{number}")
         assert told.end.end == "succeeded", told.end
-    await wait_until(lambda: len(own.beat.warm_environments) == 2, description="two warm environments")
-    before = own.beat.warm_environments
+        before = await warm(own, min(number + 1, 2), unlike=before)
     assert (await run(own, empty, "p0")).end.end == "succeeded"
-    await wait_until(
-        lambda: len(own.beat.warm_environments) == 2 and own.beat.warm_environments != before,
-        description="another one warm in its place",
-    )
-    assert before[1] in own.beat.warm_environments
-    assert before[0] not in own.beat.warm_environments
+    after = await warm(own, 2, unlike=before)
+    assert before[1] in after
+    assert before[0] not in after
 
 
 async def test_jobs_of_more_environments_than_may_be_warm_run_at_once(own: Rig) -> None:
