@@ -113,24 +113,28 @@ async def test_a_job_is_cancelled_while_its_environment_is_built(own: Rig, level
     await wait_until(lambda: not alive(building), description="the end of the build")
 
 
-async def warm(own: Rig, number: int, *, unlike: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the environments that are warm once there are so many and not those of before."""
-    await wait_until(
-        lambda: len(own.beat.warm_environments) == number and own.beat.warm_environments != unlike,
-        description=f"{number} warm environments, not {unlike}",
-    )
+async def warmed(own: Rig, unlike: set[str]) -> tuple[str, ...]:
+    """Return the two warm environments, least recently used first, once the last one is a new one."""
+
+    def newest() -> bool:
+        warm = own.beat.warm_environments
+        return len(warm) <= 2 and bool(warm) and warm[-1] not in unlike
+
+    await wait_until(newest, description=f"an environment is warm that is none of {unlike}")
     return own.beat.warm_environments
 
 
 async def test_the_least_recently_used_environment_is_warm_no_longer(own: Rig) -> None:
     empty = "def run():\n    return 1\n"
+    seen = set(own.beat.warm_environments)
     before: tuple[str, ...] = ()
     for number in range(3):
         told = await run(own, empty, f"p{number}")
         assert told.end.end == "succeeded", told.end
-        before = await warm(own, min(number + 1, 2), unlike=before)
+        before = await warmed(own, seen)
+        seen |= set(before)
     assert (await run(own, empty, "p0")).end.end == "succeeded"
-    after = await warm(own, 2, unlike=before)
+    after = await warmed(own, set(before))
     assert before[1] in after
     assert before[0] not in after
 
