@@ -20,8 +20,8 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
-	$(BIN)/python -m pytest $(APART) $(ARGS)
+	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
+	scripts/tests $(APART) $(ARGS)
 
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap

@@ -7,8 +7,10 @@ proportional set size (PSS): a page that several share counts for each by its pa
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from qrt_executor.adapters import processes
 
 MARKER = "measured job"
 RUNNING = (
@@ -28,24 +30,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _LOOKS_PER_SECOND = 25
 
 
-def children(pid: int) -> list[int]:
-    """Return the direct children of a process that has one thread or whose main thread forks."""
-    try:
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def descendants(pid: int) -> Iterator[int]:
-    """Yield every process below one."""
-    for child in children(pid):
-        yield child
-        yield from descendants(child)
-
-
 def zygote() -> int:
     """Return the pid of the zygote below this process: the first Python that runs its script."""
-    for pid in descendants(os.getpid()):
+    for pid in processes.descendants(os.getpid()):
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if b"python" in argv[0] and any(each.endswith(b"/zygote.py") for each in argv):
             return pid
@@ -58,13 +45,8 @@ def cpu_ms(pid: int) -> float:
     return sum(map(int, fields[11:15])) * 1000 / _TICKS
 
 
-def pss_mb(*pids: int) -> float:
-    """Return the memory of processes in megabytes (10^6)."""
-    kilobytes = 0
-    for pid in pids:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        kilobytes += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
-    return round(kilobytes * 1024 / 1e6, 1)
+def _megabytes(size: int) -> float:
+    return round(size / 1e6, 1)
 
 
 async def cpu_per_job(many: Callable[[], Awaitable[int]]) -> dict[str, float]:
@@ -80,26 +62,31 @@ async def cpu_per_job(many: Callable[[], Awaitable[int]]) -> dict[str, float]:
 async def memory(begin: Callable[[], Awaitable[object]]) -> dict[str, float]:
     """Return the memory of the zygote, of the median parked sandbox, and of the job that `begin` runs."""
     parent = zygote()
-    parked = sorted(pss_mb(jail, *descendants(jail)) for jail in children(parent))
+    parked = sorted(_held(jail) for jail in processes.children(parent))
     job = asyncio.ensure_future(begin())
     try:
         running = await _marked(parent)
-        held = pss_mb(running, *descendants(running))
+        held = _held(running)
     finally:
         await job
     return {
-        "zygote_pss_mb": pss_mb(parent),
-        "parked_jail_pss_mb": parked[len(parked) // 2],
-        "running_job_pss_mb": held,
+        "zygote_pss_mb": _megabytes(processes.proportional_bytes(parent)),
+        "parked_jail_pss_mb": _megabytes(parked[len(parked) // 2]),
+        "running_job_pss_mb": _megabytes(held),
     }
+
+
+def _held(jail: int) -> int:
+    """Return the PSS of an init and all below it, in bytes."""
+    return sum(map(processes.proportional_bytes, (jail, *processes.descendants(jail))))
 
 
 async def _marked(parent: int) -> int:
     """Return the sandbox in which the program has named its process."""
     async with asyncio.timeout(20):
         while True:
-            for jail in children(parent):
-                if any(_name(pid) == MARKER for pid in descendants(jail)):
+            for jail in processes.children(parent):
+                if any(_name(pid) == MARKER for pid in processes.descendants(jail)):
                     return jail
             await asyncio.sleep(1 / _LOOKS_PER_SECOND)
 

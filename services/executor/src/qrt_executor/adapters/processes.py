@@ -12,14 +12,15 @@ _PROC = Path("/proc")
 def descendants(pid: int) -> list[int]:
     """Return every process below `pid`, nearest first."""
     found: list[int] = []
-    level = _children(pid)
+    level = children(pid)
     while level:
         found.extend(level)
-        level = [below for child in level for below in _children(child)]
+        level = [below for child in level for below in children(child)]
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the direct children of a process, over all its threads; empty if it is gone."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in (_PROC / str(pid) / "task").iterdir():
@@ -36,7 +37,7 @@ def held_bytes(pid: int, *, limit: int) -> int:
     """
     tree = [pid, *descendants(pid)]
     resident = sum(_resident(each) for each in tree)
-    return resident if resident <= limit else sum(_proportional(each) for each in tree)
+    return resident if resident <= limit else sum(proportional_bytes(each) for each in tree)
 
 
 def _resident(pid: int) -> int:
@@ -46,8 +47,8 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _proportional(pid: int) -> int:
-    """PSS; what cannot be told apart (a non-dumpable process) counts in full."""
+def proportional_bytes(pid: int) -> int:
+    """Return a process's PSS; what cannot be told apart (a non-dumpable process) counts in full."""
     try:
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
