@@ -23,6 +23,7 @@ from qrt_contracts.values import Output, OutputKind
 from qrt_gateway.service import mailbox, recent
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.watching import Watching
+from tests.support.waiting import wait_until
 from tests.unit.gateway.fakes import NOW, FakeScheduler
 
 JOB = "0" * 32
@@ -95,7 +96,8 @@ class UnreliableWorld:
             await self._deliver(message)
 
     async def _deliver(self, message: Any) -> None:
-        if message.routing_key() in self.bound and self._handlers:
+        heard = isinstance(message, JobChanged) or message.routing_key() in self.bound
+        if heard and self._handlers:
             await self._handlers[type(message)](message)
 
     async def emit(self, count: int, fate: str) -> None:
@@ -451,15 +453,26 @@ async def test_a_binding_is_shared_and_lingers_after_its_last_listener() -> None
     world, seconds = UnreliableWorld(), [0.0]
     live = Live(world, monotonic=lambda: seconds[0])  # type: ignore[arg-type]
     async with live.subscribed():
-        async with live.listen("job.1.state"), live.listen("job.1.state"):
-            assert world.bound == {"job.1.state"}
+        async with live.listen("1", outputs=True), live.listen("1", outputs=True):
+            assert world.bound == {"job.1.output"}
             seconds[0] = 100
             await live.unbind_idle()
-            assert world.bound == {"job.1.state"}
+            assert world.bound == {"job.1.output"}
         await live.unbind_idle()
-        assert world.bound == {"job.1.state"}
+        assert world.bound == {"job.1.output"}
         seconds[0] += 5
         await live.unbind_idle()
         assert world.bound == set()
-        async with live.listen("job.1.state"):
-            assert world.bound == {"job.1.state"}
+        async with live.listen("1", outputs=True):
+            assert world.bound == {"job.1.output"}
+
+
+async def test_changes_of_state_come_without_a_binding_of_their_own() -> None:
+    world = UnreliableWorld()
+    live, watch = await listening(world)
+    async with live.subscribed(), asyncio.timeout(10):
+        waiting = asyncio.create_task(watch.ended_job("alice", JOB, wait_seconds=10))
+        await wait_until(lambda: world.asked == 1, description="the job was looked at")
+        await world.end("sent")
+        assert (await waiting).status is JobState.SUCCEEDED
+        assert world.bound == set()

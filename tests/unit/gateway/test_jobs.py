@@ -146,7 +146,7 @@ async def test_a_waiting_request_is_answered_by_the_end(gateway: World) -> None:
     path = f"/v1/jobs/{JOB}/result"
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(gateway.http.get(path, params={"wait": MAX_WAIT_SECONDS}))
-        await wait_until(lambda: gateway.live._topics, description="somebody listens")
+        await wait_until(lambda: gateway.live._states, description="somebody listens")
         await gateway.scheduler.change(JOB, attempt=2)
         await gateway.scheduler.end(JOB, result='"done"')
     assert waiting.result().json()["result"] == "done"
@@ -157,7 +157,7 @@ async def test_news_that_bring_the_result_answer_a_wait_without_another_question
     path = f"/v1/jobs/{JOB}/result"
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(gateway.http.get(path, params={"wait": MAX_WAIT_SECONDS}))
-        await wait_until(lambda: gateway.live._topics, description="somebody listens")
+        await wait_until(lambda: gateway.live._states, description="somebody listens")
         await gateway.scheduler.change(JOB, attempt=2)
         await gateway.scheduler._bus.publish(
             JobChanged(
@@ -184,7 +184,7 @@ async def test_an_end_that_nobody_told_ends_a_wait_too() -> None:
         gateway.scheduler.add(JOB, status=JobState.RUNNING, attempt=1)
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(gateway.http.get(f"/v1/jobs/{JOB}/result", params={"wait": 55}))
-            await wait_until(lambda: gateway.live._topics, description="somebody listens")
+            await wait_until(lambda: gateway.live._states, description="somebody listens")
             await gateway.scheduler.end(JOB, tell=False)
         assert waiting.result().json()["status"] == "SUCCEEDED"
 
@@ -193,7 +193,7 @@ async def test_a_stopping_gateway_answers_those_who_wait(gateway: World) -> None
     gateway.scheduler.add(JOB, status=JobState.RUNNING, attempt=1)
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(gateway.http.get(f"/v1/jobs/{JOB}/result", params={"wait": 55}))
-        await wait_until(lambda: gateway.live._topics, description="somebody listens")
+        await wait_until(lambda: gateway.live._states, description="somebody listens")
         gateway.live.close()
     assert waiting.result().json()["status"] == "RUNNING"
 

@@ -84,7 +84,7 @@ async def test_a_wait_is_answered_by_the_end_of_the_job(gateway: World, base: st
     waiting = asyncio.ensure_future(
         ask(gateway, "POST", f"{base}//runtime/get_result_wait", json={"job_id": job_id})
     )
-    await wait_until(lambda: gateway.live._topics, description="the request listens")
+    await wait_until(lambda: gateway.live._states, description="the request listens")
     assert not waiting.done()
     await gateway.scheduler.end(job_id, result="[1, 2]")
     body = (await waiting).json()

@@ -154,6 +154,7 @@ class JobChanged(Event):
     problem: Problem | None = None
     owner: str = ""
     """Whose job it is, for listeners to all jobs of one owner."""
+    started_at: datetime | None = None
     ended_at: datetime | None = None
     result: Payload | None = None
     """The result of a job that has SUCCEEDED, if it is small: who waits for it need not ask again."""

@@ -76,7 +76,7 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
         idempotency_key=key,
         fingerprint=_fingerprint(wanted, judged, parts.secrets, caller) if key else None,
     )
-    reply = await parts.bus.request(command)
+    reply = await parts.watching.submit(command)
     status = 200 if reply.repeated else 201
     return json(JobView.of(reply.job), status=status, location=f"/v1/jobs/{reply.job.id}")
 

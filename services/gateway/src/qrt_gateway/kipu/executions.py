@@ -104,7 +104,7 @@ async def cancel(asking: Asking) -> Response:
 async def _submitted(asking: Asking, command: SubmitJob, post: Post) -> Job:
     posts = asking.parts.posts
     try:
-        return (await asking.parts.bus.request(command.model_copy(update={"job_id": post.job_id}))).job
+        return (await asking.parts.watching.submit(command.model_copy(update={"job_id": post.job_id}))).job
     except RuntimeFault as fault:
         made_nothing = HTTP_STATUS.get(fault.code, 500) < 500
         await (posts.refused(post) if made_nothing else posts.unanswered(post))

@@ -38,7 +38,7 @@ async def run(asking: Asking) -> Response:
         input=payload,
         confidential=await asking.parts.secrets.for_job(asking.caller.name),
     )
-    return asking.answer(submitted((await asking.parts.bus.request(command)).job))
+    return asking.answer(submitted((await asking.parts.watching.submit(command)).job))
 
 
 async def result_nowait(asking: Asking) -> Response:

@@ -1,9 +1,13 @@
-"""Live news of jobs: one transient queue per gateway process, bound to a job while somebody listens."""
+"""Live news of jobs: one transient queue per gateway process.
+
+Changes of state of all jobs come to it always: they are few and small, and a binding made and undone
+for each job that somebody waits for costs the broker more. Outputs come while somebody listens.
+"""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from qrt_chassis.bus.port import Bus, Subscribed, Subscription
 from qrt_chassis.passing import is_passing
@@ -12,7 +16,8 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.ids import new_id
 from qrt_contracts.message import Exchange
 from qrt_gateway import metrics
-from qrt_gateway.service.mailbox import Mailbox, News, batch_of
+from qrt_gateway.service.fresh import Fresh
+from qrt_gateway.service.mailbox import Mailbox, batch_of
 from qrt_gateway.service.recent import Recent
 
 log = logging.getLogger(__name__)
@@ -24,14 +29,8 @@ BIND_SECONDS = 10.0
 QUEUE_LENGTH = 20_000
 """Messages that wait at the broker for this process; beyond it the oldest are dropped, and numbers tell."""
 
-
-ALL_STATES = "job.*.state"
-"""Changes of state of everybody's jobs; mailboxes with an owner take only that owner's."""
-
-
-def state_topic(job_id: str) -> str:
-    """Return the routing key of a job's changes of state."""
-    return f"job.{job_id}.state"
+STATES = "job.*.state"
+"""The routing keys of all changes of state."""
 
 
 def output_topic(job_id: str) -> str:
@@ -54,7 +53,11 @@ class Live:
         self._bus = bus
         self._monotonic = monotonic
         self._topics: dict[str, _Topic] = {}
+        self._states: dict[str, set[Mailbox]] = {}
+        self._owners: dict[str, set[Mailbox]] = {}
         self._subscribed: Subscribed | None = None
+        self.fresh = Fresh()
+        """Jobs that were submitted here and have not ended."""
         self.recent = Recent()
         """Outputs of the jobs that are listened to, without a gap up to the newest heard."""
         self.closed = False
@@ -64,7 +67,11 @@ class Live:
     async def subscribed(self) -> AsyncIterator[None]:
         """Have the queue inside the context."""
         queue = Subscription(
-            queue=f"gateway.live.{new_id()}", durable=False, prefetch=1024, max_length=QUEUE_LENGTH
+            queue=f"gateway.live.{new_id()}",
+            bindings=((Exchange.EVENTS, STATES),),
+            durable=False,
+            prefetch=1024,
+            max_length=QUEUE_LENGTH,
         )
         self._subscribed = await self._bus.subscribe(
             queue, {JobChanged: self._on_changed, JobOutput: self._on_output}, on_restored=self._on_restored
@@ -75,22 +82,35 @@ class Live:
             await self._subscribed.cancel()
 
     @asynccontextmanager
-    async def listen(self, *topics: str, owner: str | None = None) -> AsyncIterator[Mailbox]:
-        """Receive what is published under `topics` from now on; with `owner`, about that owner's jobs.
+    async def listen(self, job_id: str, *, outputs: bool = False) -> AsyncIterator[Mailbox]:
+        """Receive a job's changes of state from now on, and its outputs if wanted.
 
         Raises:
             Unavailable: the bus is away, or the gateway is stopping.
         """
-        if self.closed:
-            raise Unavailable("the gateway is stopping; connect again")
-        mailbox = Mailbox(owner)
-        try:
-            await self._bind_all(topics, mailbox)
-            with metrics.LISTENERS.track_inprogress():
+        with self._heard(self._states, job_id) as mailbox:
+            if not outputs:
                 yield mailbox
-        finally:
-            for key in topics:
-                self._leave(key, mailbox)
+                return
+            key = output_topic(job_id)
+            topic = self._topics.setdefault(key, _Topic())
+            topic.listeners.add(mailbox)
+            try:
+                await self._bind_in_time(key, topic)
+                yield mailbox
+            finally:
+                topic.listeners.discard(mailbox)
+                topic.idle_since = self._monotonic()
+
+    @contextmanager
+    def listen_to_all(self, owner: str) -> Iterator[Mailbox]:
+        """Receive the changes of state of all jobs of an owner from now on.
+
+        Raises:
+            Unavailable: the gateway is stopping.
+        """
+        with self._heard(self._owners, owner) as mailbox:
+            yield mailbox
 
     async def sweep(self) -> None:
         """Let go of bindings nobody has used for a while, for ever."""
@@ -121,12 +141,24 @@ class Live:
         for mailbox in self._mailboxes():
             mailbox.close()
 
-    async def _bind_all(self, topics: tuple[str, ...], mailbox: Mailbox) -> None:
-        for key in topics:
-            self._topics.setdefault(key, _Topic()).listeners.add(mailbox)
+    @contextmanager
+    def _heard(self, listeners: dict[str, set[Mailbox]], key: str) -> Iterator[Mailbox]:
+        if self.closed:
+            raise Unavailable("the gateway is stopping; connect again")
+        mailbox = Mailbox()
+        listeners.setdefault(key, set()).add(mailbox)
+        try:
+            with metrics.LISTENERS.track_inprogress():
+                yield mailbox
+        finally:
+            listeners[key].discard(mailbox)
+            if not listeners[key]:
+                del listeners[key]
+
+    async def _bind_in_time(self, key: str, topic: _Topic) -> None:
         try:
             async with asyncio.timeout(BIND_SECONDS):
-                await asyncio.gather(*(self._bind(key, self._topics[key]) for key in topics))
+                await self._bind(key, topic)
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -152,20 +184,14 @@ class Live:
             if not topic.listeners:
                 del self._topics[key]
 
-    def _leave(self, key: str, mailbox: Mailbox) -> None:
-        if topic := self._topics.get(key):
-            topic.listeners.discard(mailbox)
-            topic.idle_since = self._monotonic()
-
     def _mailboxes(self) -> set[Mailbox]:
-        return {mailbox for topic in self._topics.values() for mailbox in topic.listeners}
+        return set[Mailbox]().union(*self._states.values(), *self._owners.values())
 
     async def _on_changed(self, message: JobChanged) -> None:
-        self._deliver(message.routing_key(), message)
-        if topic := self._topics.get(ALL_STATES):
-            for mailbox in topic.listeners:
-                if mailbox.owner == message.owner:
-                    mailbox.put(message)
+        self.fresh.changed(message)
+        for listeners in (self._states.get(message.job_id, ()), self._owners.get(message.owner, ())):
+            for mailbox in listeners:
+                mailbox.put(message)
 
     async def _on_output(self, message: JobOutput) -> None:
         key = message.routing_key()
@@ -178,12 +204,8 @@ class Live:
         if topic.bound:  # else some of what follows will not be heard
             self.recent.heard(key, batch)
 
-    def _deliver(self, key: str, news: News) -> None:
-        if topic := self._topics.get(key):
-            for mailbox in topic.listeners:
-                mailbox.put(news)
-
     def _on_restored(self) -> None:
         self.recent.forget_all()
+        self.fresh.forget_all()
         for mailbox in self._mailboxes():
             mailbox.miss()

@@ -48,9 +48,7 @@ News = JobChanged | Batch
 class Mailbox:
     """News for one listener, in order. A listener too slow for it loses all of it and is told."""
 
-    def __init__(self, owner: str | None = None) -> None:
-        self.owner = owner
-        """Whose jobs' news it takes where it listens to everybody's; None takes all."""
+    def __init__(self) -> None:
         self.at_once: Callable[[Batch], bool] | None = None
         """Deals with a live message without waking the listener, if it can; set while it waits."""
         self._waiting: deque[News] = deque()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Bus
 from qrt_contracts.api import Frame, OutputsFrame, StateFrame, SubscribedFrame
-from qrt_contracts.commands import GetJob, ListJobs, OutputPage, ReadOutputs
+from qrt_contracts.commands import GetJob, ListJobs, OutputPage, ReadOutputs, SubmitJob, Submitted
 from qrt_contracts.events import JobChanged, JobOutput
 from qrt_contracts.faults import RuntimeFault, Unavailable
 from qrt_contracts.jobs import Job
@@ -19,7 +19,7 @@ from qrt_gateway.domain.following import Following, is_whole, pieces
 from qrt_gateway.domain.told import Told
 from qrt_gateway.service.asking import Asking
 from qrt_gateway.service.frames import Write
-from qrt_gateway.service.live import ALL_STATES, Live, output_topic, state_topic
+from qrt_gateway.service.live import Live, output_topic
 from qrt_gateway.service.mailbox import Batch, Mailbox, News, batch_of
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,12 @@ class Watching:
         """The gateway is stopping: nothing can be followed any more."""
         return self._live.closed
 
+    async def submit(self, command: SubmitJob) -> Submitted:
+        """Queue a job, and remember it: who submits one mostly waits for it here."""
+        submitted = await self._bus.request(command)
+        self._live.fresh.submitted(submitted.job)
+        return submitted
+
     async def job(self, caller: str, job_id: str) -> Job:
         """Return one of the caller's jobs. Raises: NotFound."""
 
@@ -77,11 +83,11 @@ class Watching:
             return await self.job(caller, job_id)
         loop = asyncio.get_running_loop()
         give_up = loop.time() + wait_seconds
-        async with self._live.listen(state_topic(job_id)) as mailbox:
-            job = await self.job(caller, job_id)
+        async with self._live.listen(job_id) as mailbox:
+            job = self._live.fresh.get(caller, job_id) or await self.job(caller, job_id)
             while job.status not in TERMINAL and not mailbox.closed and (left := give_up - loop.time()) > 0:
                 job = await self._later(caller, job, mailbox, seconds=left)
-            return job
+            return job if job.status in TERMINAL else await self.job(caller, job_id)
 
     async def _later(self, caller: str, job: Job, mailbox: Mailbox, *, seconds: float) -> Job:
         """Wait for news, and return the job as it is then."""
@@ -111,7 +117,7 @@ class Watching:
             NotFound: the caller has no such job, or it was deleted meanwhile.
             Unavailable: nobody could tell, at the beginning; or the gateway is stopping.
         """
-        async with self._live.listen(state_topic(job_id), output_topic(job_id)) as mailbox:
+        async with self._live.listen(job_id, outputs=True) as mailbox:
             if attempt is None:
                 attempt = (await self.job(caller, job_id)).attempt if after else 0
             following = Following(job_id, attempt=attempt, after=after)
@@ -129,7 +135,7 @@ class Watching:
         Raises:
             Unavailable: the bus is away at the beginning, or the gateway is stopping.
         """
-        async with self._live.listen(ALL_STATES, owner=caller) as mailbox:
+        with self._live.listen_to_all(caller) as mailbox:
             yield SubscribedFrame()
             told = Told()
             for status in (JobState.RUNNING, JobState.QUEUED):
@@ -280,7 +286,7 @@ def _ended_as_told(job: Job, news: JobChanged) -> Job | None:
     """Return the ended job if the news say all of its end; a large result has to be asked for."""
     if news.ended_at is None or (news.status is JobState.SUCCEEDED and news.result is None):
         return None
-    told = news.model_dump(include={"status", "attempt", "last_output", "ended_at"})
+    told = news.model_dump(include={"status", "attempt", "last_output", "started_at", "ended_at"})
     return job.model_copy(update=told | {"problem": news.problem, "result": news.result})
 
 

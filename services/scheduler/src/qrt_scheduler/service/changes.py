@@ -35,6 +35,7 @@ def changed(job: Job) -> JobChanged:
         last_output=job.last_output,
         problem=job.problem,
         owner=job.owner,
+        started_at=job.started_at,
         ended_at=job.ended_at,
         result=job.result if job.result and job.result.size <= TOLD_BYTES else None,
     )
