@@ -1,6 +1,7 @@
 """A scheduler replica on the memory bus and the embedded database, and an executor played by the test."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ from qrt_scheduler.service.outbox import Outbox
 from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.room import QueueLimits, Room
+from qrt_scheduler.service.trusted import Trusted
 from tests.support.waiting import wait_until
 from tests.unit.scheduler.factories import run_spec
 
@@ -78,17 +80,17 @@ async def replica_on(bus: MemoryBus, store: Store) -> AsyncIterator[Replica]:
     await jobs.prepare()
     await outputs.prepare()
     outbox = Outbox(bus=bus, jobs=jobs, clock=utc_now)
-    history = History(jobs=jobs, outputs=outputs)
+    recent, trusted = Recent(), Trusted(monotonic=time.monotonic)
+    history = History(jobs=jobs, outputs=outputs, trusted=trusted)
     replica: Replica
 
     def monotonic() -> float:
         return replica.seconds
 
-    recent = Recent()
     dispatcher = Dispatcher(
         bus=bus,
         jobs=jobs,
-        changes=Changes(jobs=jobs, outbox=outbox, recent=recent),
+        changes=Changes(jobs=jobs, outbox=outbox, recent=recent, trusted=trusted),
         recent=recent,
         clock=utc_now,
         monotonic=monotonic,

@@ -29,6 +29,7 @@ from qrt_scheduler.service.outbox import Outbox
 from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.room import QueueLimits, Room
+from qrt_scheduler.service.trusted import Trusted
 from tests.unit.scheduler.factories import run_spec
 from tests.unit.scheduler.machine_parts import Crash, FakeBus, FakeJobs, Played, SkippingLoop, Steps, Time
 
@@ -43,11 +44,11 @@ class Replica:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, jobs: FakeJobs, bus: FakeBus, time: Time) -> None:
         self.outbox = Outbox(bus=bus, jobs=jobs, clock=time.clock)  # type: ignore[arg-type]
-        recent = Recent()
+        recent, trusted = Recent(), Trusted(monotonic=time.monotonic)
         self.dispatcher = Dispatcher(
             bus=bus,  # type: ignore[arg-type]
             jobs=jobs,
-            changes=Changes(jobs=jobs, outbox=self.outbox, recent=recent),
+            changes=Changes(jobs=jobs, outbox=self.outbox, recent=recent, trusted=trusted),
             recent=recent,
             clock=time.clock,
             monotonic=time.monotonic,

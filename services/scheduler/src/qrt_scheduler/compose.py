@@ -23,6 +23,7 @@ from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
 from qrt_scheduler.service.retention import Retention
 from qrt_scheduler.service.room import QueueLimits, Room
+from qrt_scheduler.service.trusted import Trusted
 from qrt_scheduler.settings import SchedulerSettings
 
 
@@ -50,12 +51,12 @@ async def compose(
         jobs, outputs = MongoJobs(store), MongoOutputs(store)
         outbox = Outbox(bus=bus, jobs=jobs, clock=clock)
         stack.push_async_callback(outbox.clear_now)
-        recent = Recent()
-        history = History(jobs=jobs, outputs=outputs)
+        recent, trusted = Recent(), Trusted(monotonic=time.monotonic)
+        history = History(jobs=jobs, outputs=outputs, trusted=trusted)
         dispatcher = Dispatcher(
             bus=bus,
             jobs=jobs,
-            changes=Changes(jobs=jobs, outbox=outbox, recent=recent),
+            changes=Changes(jobs=jobs, outbox=outbox, recent=recent, trusted=trusted),
             recent=recent,
             clock=clock,
             monotonic=time.monotonic,

@@ -7,6 +7,7 @@ from qrt_scheduler import metrics
 from qrt_scheduler.ports import JobStore
 from qrt_scheduler.service.outbox import Outbox, outgoing
 from qrt_scheduler.service.recent import Recent
+from qrt_scheduler.service.trusted import Trusted
 
 
 def submitted(job: Job) -> JobSubmitted:
@@ -44,9 +45,10 @@ def changed(job: Job) -> JobChanged:
 class Changes:
     """Stores the dispatcher's changes of jobs."""
 
-    def __init__(self, *, jobs: JobStore, outbox: Outbox, recent: Recent) -> None:
+    def __init__(self, *, jobs: JobStore, outbox: Outbox, recent: Recent, trusted: Trusted) -> None:
         self._jobs = jobs
         self._recent = recent
+        self._trusted = trusted
         self._outbox = outbox
 
     async def store(self, job: Job, new: Job) -> bool:
@@ -59,6 +61,8 @@ class Changes:
         if not await self._jobs.update(job, new, news):
             return False
         self._recent.stored(new)
+        # Once it has ended, a job may be deleted: what comes late has to be asked for.
+        (self._trusted.note if new.status is JobState.RUNNING else self._trusted.forget)(new.id, new.attempt)
         if new.newest and new.newest.end is AttemptEnd.LOST:
             metrics.LOST.inc()
         if new.status in TERMINAL:

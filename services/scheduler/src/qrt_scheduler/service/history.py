@@ -6,7 +6,7 @@ when this replica stores it, found by looking again when another one does.
 
 import asyncio
 import contextlib
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from qrt_contracts.commands import OutputPage, ReadOutputs
@@ -17,11 +17,9 @@ from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output, OutputKind
 from qrt_scheduler import metrics
 from qrt_scheduler.ports import READ_BYTES, JobStore, OutputStore
+from qrt_scheduler.service.trusted import Trusted
 
 LOOK_AGAIN_SECONDS = 0.25
-TRUSTED_SECONDS = 1.0
-"""How long an attempt that was the newest is taken to be so still."""
-TRUSTED = 10_000
 WAIT_SECONDS = 5.0
 """The longest a read waits for a number it was told of; well inside a command's deadline."""
 SCAN_LIMIT = 1000
@@ -53,12 +51,11 @@ class _Scan:
 class History:
     """Stores and reads outputs."""
 
-    def __init__(self, *, jobs: JobStore, outputs: OutputStore) -> None:
+    def __init__(self, *, jobs: JobStore, outputs: OutputStore, trusted: Trusted) -> None:
         self._jobs = jobs
         self._outputs = outputs
         self._arrivals: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._trusted: OrderedDict[tuple[str, int], float] = OrderedDict()
-        """Attempts whose outputs are stored without asking, and until when."""
+        self._trusted = trusted
         self._room = asyncio.Semaphore(WAITING)
 
     async def store(self, batch: JobOutput) -> None:
@@ -71,19 +68,15 @@ class History:
             waiter.set()
 
     async def _current(self, batch: JobOutput) -> bool:
-        """Tell whether a batch is of the newest attempt, as was known `TRUSTED_SECONDS` ago at the latest."""
-        now, key = asyncio.get_running_loop().time(), (batch.job_id, batch.attempt)
-        if self._trusted.get(key, 0.0) > now:
+        """Tell whether a batch is of the newest attempt, as was known a moment ago."""
+        if self._trusted.holds(batch.job_id, batch.attempt):
             return True
         newest = await self._jobs.newest(batch.job_id)
         if newest is None or batch.attempt < newest.number:
             return False
         if batch.attempt == newest.number and newest.lost:
             return False
-        self._trusted[key] = now + TRUSTED_SECONDS
-        self._trusted.move_to_end(key)
-        while len(self._trusted) > TRUSTED:
-            self._trusted.popitem(last=False)
+        self._trusted.note(batch.job_id, batch.attempt)
         return True
 
     async def read(self, command: ReadOutputs) -> OutputPage:
