@@ -201,6 +201,13 @@ class JobList(_View):
     next_cursor: str | None
 
 
+class InputView(_View):
+    """`GET /v1/jobs/{id}/input`: what the job was given, without its secrets; it may be submitted again."""
+
+    job_id: str
+    input: Any = None
+
+
 class ResultView(_View):
     """`GET /v1/jobs/{id}/result?wait=seconds`.
 
