@@ -29,6 +29,7 @@ from qrt_contracts.values import (
 from qrt_gateway.domain.accounts import Caller, Client, Token
 from qrt_gateway.domain.credentials import Credential
 from qrt_gateway.domain.posts import Post
+from qrt_gateway.domain.sessions import Session
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -91,6 +92,25 @@ class MemoryAccounts:
         for digest, token in list(self.by_digest.items()):
             if token.client == client_id and token.expires_at is not None and token.expires_at < before:
                 del self.by_digest[digest]
+
+
+class MemorySessions:
+    """The `SessionStore` port."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+
+    async def add_session(self, session: Session) -> None:
+        self.sessions[session.digest] = session
+
+    async def session(self, digest: str) -> Session | None:
+        return self.sessions.get(digest)
+
+    async def end_session(self, digest: str) -> None:
+        self.sessions.pop(digest, None)
+
+    async def forget_sessions(self, before: datetime) -> None:
+        self.sessions = {key: each for key, each in self.sessions.items() if each.expires_at >= before}
 
 
 class MemoryPosts:

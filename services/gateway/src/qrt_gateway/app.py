@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from qrt_contracts.faults import NotFound, RuntimeFault
+from qrt_gateway.console import routes as console
 from qrt_gateway.handlers import (
     accounts,
     backends,
@@ -43,6 +44,7 @@ def build(parts: Parts) -> ASGIApp:
             *native,
             *quafu.routes(parts),
             *kipu.routes(parts),
+            *console.routes(parts),
             WebSocketRoute("/{path:path}", _no_stream),
         ],
         exception_handlers={

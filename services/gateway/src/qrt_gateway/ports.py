@@ -8,6 +8,7 @@ from qrt_contracts.values import Artifact, Payload
 from qrt_gateway.domain.accounts import Caller, Client, Token
 from qrt_gateway.domain.credentials import Credential
 from qrt_gateway.domain.posts import Post
+from qrt_gateway.domain.sessions import Session
 
 Clock = Callable[[], datetime]
 
@@ -60,6 +61,22 @@ class CredentialStore(Protocol):
 
     async def delete_credential(self, account: str, cloud: str) -> None:
         """Forget it, if it is there."""
+
+
+class SessionStore(Protocol):
+    """Where the web console's sessions are kept."""
+
+    async def add_session(self, session: Session) -> None:
+        """Store a new session."""
+
+    async def session(self, digest: str) -> Session | None:
+        """Return a session by its cookie's digest."""
+
+    async def end_session(self, digest: str) -> None:
+        """Remove a session, if it is there."""
+
+    async def forget_sessions(self, before: datetime) -> None:
+        """Remove the sessions that ended before a moment."""
 
 
 class PostStore(Protocol):

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from qrt_chassis.bus.port import Bus
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
-from qrt_gateway.handlers.auth import secret_of
+from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
@@ -19,6 +19,7 @@ from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
+from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 
@@ -30,6 +31,8 @@ class Parts:
     bus: Bus
     artifacts: Artifacts
     accounts: Accounts
+    callers: Callers
+    sessions: Sessions
     watching: Watching
     submissions: Submissions
     fleet: Fleet
@@ -71,7 +74,7 @@ def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         request.scope["qrt.route"] = path
         try:
-            caller = await parts.accounts.authenticate(secret_of(request.headers))
+            caller = await parts.callers.of(request)
             return await endpoint(parts, request, caller)
         except Exception as error:
             if fault := away(error):

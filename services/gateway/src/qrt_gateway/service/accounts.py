@@ -75,7 +75,10 @@ class Accounts:
         """
         if not _SECRET.fullmatch(secret):
             raise NotAuthenticated("the token is malformed: it must be printable ASCII without spaces")
-        digest = digest_of(secret)
+        return await self.authenticate_digest(digest_of(secret))
+
+    async def authenticate_digest(self, digest: str) -> Caller:
+        """Return whose the token of a digest is; it raises the same."""
         known = self._remembered(digest) or await self._ask(digest)
         require_valid(known.token, now=self._clock())
         if self._rates and (seconds := self._rates.take(digest, self._monotonic())):
