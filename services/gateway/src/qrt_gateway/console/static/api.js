@@ -28,8 +28,8 @@ export function withQuery(path, query = {}) {
 /** Send a request; returns the Response of a success. Throws Problem. */
 export async function request(path, {method = "GET", body, query, headers = {}, signal} = {}) {
   const options = {method, signal, credentials: "same-origin", headers: {"X-QRT-Console": "1", ...headers}};
-  if (body instanceof FormData) {
-    options.body = body;
+  if (body instanceof FormData || body instanceof Blob) {
+    options.body = body; // which says its own type
   } else if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
