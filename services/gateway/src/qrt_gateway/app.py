@@ -15,6 +15,7 @@ from qrt_gateway.handlers import (
     backends,
     circuits,
     clients,
+    contents,
     credentials,
     events,
     files,
@@ -61,6 +62,7 @@ def _native(parts: Parts) -> list[BaseRoute]:
     return [
         *programs.routes(parts),
         *versions.routes(parts),
+        *contents.routes(parts),
         *jobs.routes(parts),
         *results.routes(parts),
         *files.routes(parts),
