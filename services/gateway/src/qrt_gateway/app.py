@@ -19,6 +19,7 @@ from qrt_gateway.handlers import (
     credentials,
     events,
     files,
+    groups,
     jobs,
     many,
     outputs,
@@ -27,6 +28,7 @@ from qrt_gateway.handlers import (
     programs,
     results,
     stream,
+    tokens,
     versions,
 )
 from qrt_gateway.handlers.envelope import Envelope
@@ -72,6 +74,8 @@ def _native(parts: Parts) -> list[BaseRoute]:
         *events.routes(parts),
         *many.routes(parts),
         *accounts.routes(parts),
+        *tokens.routes(parts),
+        *groups.routes(parts),
         *clients.routes(parts),
         *backends.routes(parts),
         *credentials.routes(parts),

@@ -26,6 +26,7 @@ from qrt_gateway.ports import Clock
 from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.clients import Clients
+from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.posts import Posts
@@ -84,6 +85,7 @@ async def compose(
             accounts=accounts,
             callers=Callers(accounts, sessions, addresses),
             sessions=sessions,
+            directory=Directory(stored, accounts, clock=clock),
             watching=Watching(bus, live),
             submissions=Submissions(artifacts),
             fleet=fleet,
@@ -120,7 +122,13 @@ async def compose(
 
         yield Gateway(
             name="gateway",
-            loops={"http": http, "bindings": live.sweep, "posts": posts.sweep, "sessions": sessions.sweep},
+            loops={
+                "http": http,
+                "bindings": live.sweep,
+                "posts": posts.sweep,
+                "sessions": sessions.sweep,
+                "uses": accounts.note_uses,
+            },
             pings={"bus": bus.ping, "mongo": store.ping},
             drain=drain,
             address=server.address,
