@@ -8,7 +8,7 @@ ARGS ?=
 APART := tests/attacks tests/browser tests/chaos tests/docker \
 	$(addprefix tests/system/test_,live.py restarts.py standalone.py)
 
-.PHONY: run demo test test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor \
+.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor \
 	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
@@ -22,6 +22,10 @@ test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
 	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
 	scripts/tests $(APART) $(ARGS)
+
+test-cli: .venv/ready-dev  ## The command line, at a real terminal against a real server; a part of `make test`
+	@scripts/system-packages bwrap
+	$(BIN)/python -m pytest -m cli $(ARGS)
 
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
