@@ -5,10 +5,10 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 # Tests that load the whole machine or count what is on it; nothing else runs beside them.
-APART := tests/attacks tests/chaos tests/docker \
+APART := tests/attacks tests/browser tests/chaos tests/docker \
 	$(addprefix tests/system/test_,live.py restarts.py standalone.py)
 
-.PHONY: run demo test test-quafu test-kipu test-docker attacks chaos live check format bench bench-live bench-executor \
+.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor \
 	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
@@ -18,10 +18,14 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 	@$(BIN)/python -m qrt_standalone --demo --exit --temporary $(ARGS)
 
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
-	@scripts/system-packages rabbitmq-server bwrap
+	@scripts/system-packages rabbitmq-server bwrap chromium
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
 	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
 	scripts/tests $(APART) $(ARGS)
+
+test-cli: .venv/ready-dev  ## The command line, at a real terminal against a real server; a part of `make test`
+	@scripts/system-packages bwrap
+	$(BIN)/python -m pytest -m cli $(ARGS)
 
 test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
@@ -30,6 +34,10 @@ test-quafu: .venv/ready-dev  ## The Quafu surface, task and backends; a part of 
 test-kipu: .venv/ready-dev  ## The Kipu surface, projects and their environments; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
 	$(BIN)/python -m pytest -m kipu $(ARGS)
+
+test-browser: .venv/ready-dev  ## The web console in a real Chromium; screenshots in test-artifacts/; a part of `make test`
+	@scripts/system-packages bwrap chromium
+	CI=true $(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-docker: .venv/ready-dev  ## Container programs on an engine of their own; a part of `make test` where root runs it
 	@scripts/system-packages bwrap dockerd busybox ip

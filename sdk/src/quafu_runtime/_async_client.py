@@ -2,15 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-import httpx
-
 from quafu_runtime._account import Account
-from quafu_runtime._client import LIMITS, NOT_SENT, content_headers, headers_of, is_loopback, timeout_of
+from quafu_runtime._client import (
+    CHUNK_BYTES,
+    LIMITS,
+    NOT_SENT,
+    content_headers,
+    headers_of,
+    is_loopback,
+    timeout_of,
+)
+from quafu_runtime._httpx import httpx
 from quafu_runtime._patience import FIRST_CONTACT, Sending
-from quafu_runtime._wire import Call, Reply, Request
+from quafu_runtime._wire import Call, Reply, Request, refused
+from quafu_runtime.errors import Unreachable
 
 T = TypeVar("T")
 
@@ -62,6 +70,24 @@ class AsyncClient:
                 if pause is None:
                     return call.parse(reply)
             await self._sleep(pause)
+
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Make a request and yield the body of its answer, without holding it; it is not tried again.
+
+        Raises:
+            RequestRefused: as `send`.
+            Unreachable: no answer came, or it broke off.
+        """
+        try:
+            async with self._http.stream(
+                request.method, request.path, headers=content_headers(request), timeout=timeout_of(request)
+            ) as answer:
+                if answer.status_code >= 300:
+                    raise refused(Reply(answer.status_code, await answer.aread()))
+                async for chunk in answer.aiter_bytes(CHUNK_BYTES):
+                    yield chunk
+        except httpx.TransportError as exc:
+            raise Unreachable(f"{request.path} broke off: {str(exc) or type(exc).__name__}") from exc
 
     async def aclose(self) -> None:
         """Close the connections. The client is of no use afterwards."""

@@ -2,17 +2,20 @@
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Literal, overload
 
 from qrt_contracts.api import JobProgram, JobView
-from qrt_contracts.values import Circuit
+from qrt_contracts.values import Circuit, OutputFile
 from quafu_runtime import _calls, errors
 from quafu_runtime._account import Account
 from quafu_runtime._async_client import AsyncClient
 from quafu_runtime._callbacks import listener
 from quafu_runtime._decoder import ResultDecoder
+from quafu_runtime._files import Writing, named
 from quafu_runtime._job import CANCEL_SECONDS
 from quafu_runtime._outputs import InterimResult, LogText
 from quafu_runtime._record import JobRecord, JobResult
@@ -176,6 +179,26 @@ class AsyncJob:
             if page.complete or page.last == after:
                 return found
             after = page.last
+
+    async def files(self) -> tuple[OutputFile, ...]:
+        """Return what the job left in its output directory; nothing while it has not ended."""
+        return (await self._client.send(_calls.list_files(self.id))).files
+
+    async def download(self, name: str, path: str | os.PathLike[str]) -> Path:
+        """Write one of the job's files to `path`, a file or a folder that is there, and return where it is.
+
+        It stands there whole or not at all, in place of what was there.
+
+        Raises:
+            NotFound: the job has left no such file.
+            Unreachable: its content broke off, or is not what was announced.
+            OSError: it cannot be written.
+        """
+        file = named(await self.files(), name)
+        with Writing(file, path) as target:
+            async for chunk in self._client.read(_calls.file_request(self.id, name)):
+                await asyncio.to_thread(target.write, chunk)
+        return target.path
 
     async def err_msg(self) -> str:
         """Return why the job failed, or a sentence with its status if it did not."""

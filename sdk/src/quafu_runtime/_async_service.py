@@ -7,8 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-import httpx
-
 from qrt_contracts.api_fleet import BackendView
 from qrt_contracts.api_programs import ProgramList, ProgramView, VersionView
 from quafu_runtime import _calls, _html
@@ -27,6 +25,7 @@ from quafu_runtime._catalogue import (
     upload_fields,
     warn_of_empty_update,
 )
+from quafu_runtime._httpx import httpx
 from quafu_runtime._many import ManyState
 from quafu_runtime._program import RuntimeProgram, has_source, program_fields, read_source
 from quafu_runtime._program_async import AsyncProgram, versions_of
@@ -48,6 +47,11 @@ class AsyncRuntimeService:
     ) -> None:
         self._client = AsyncClient(account or Account(), transport)
         self._catalogue = Catalogue()
+
+    @property
+    def client(self) -> AsyncClient:
+        """What carries its requests, for those that it has no method for."""
+        return self._client
 
     # --- programs -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from qrt_contracts import codec
 from qrt_contracts.api import (
     CircuitList,
+    FileList,
     JobList,
     JobView,
     ResultView,
@@ -70,8 +71,13 @@ def create_program(fields: dict[str, Any]) -> Call[ProgramView]:
 
 
 def add_version(program_id: str, source: str) -> Call[ProgramView]:
-    """Upload a new version. Repeatable: the newest version's own source again changes nothing."""
-    body = to_json(checked(AddVersionRequest, {"source": source}), what="source")
+    """Upload a new version of one source. Repeatable, as `add_content`."""
+    return add_content(program_id, {"source": source})
+
+
+def add_content(program_id: str, fields: dict[str, Any]) -> Call[ProgramView]:
+    """Upload a new version: a source, or the name of an image. Repeatable: the same again changes nothing."""
+    body = to_json(checked(AddVersionRequest, fields), what="source")
     request = Request(method="POST", path=f"/v1/programs/{_id(program_id)}/versions", content=body)
     return Call(request, reads(ProgramView), errors.ProgramNotFound)
 
@@ -156,13 +162,12 @@ def list_versions(program_id: str, *, cursor: str | None = None) -> Call[Version
     return Call(request, reads(VersionList), errors.ProgramNotFound)
 
 
-def list_programs(*, cursor: str | None = None, name: str | None = None) -> Call[ProgramList]:
-    """Read one page of the account's programs, newest first; with `name`, only the one of that name."""
-    query = {"limit": str(PAGE)}
-    if cursor is not None:
-        query["cursor"] = cursor
-    if name is not None:
-        query["name"] = name
+def list_programs(
+    *, cursor: str | None = None, name: str | None = None, scope: str | None = None
+) -> Call[ProgramList]:
+    """Read one page of programs, newest first, the account's own unless `scope` says more."""
+    given = {"limit": str(PAGE), "cursor": cursor, "name": name, "scope": scope}
+    query = {key: value for key, value in given.items() if value is not None}
     return Call(Request(method="GET", path="/v1/programs", query=query), reads(ProgramList))
 
 
@@ -209,9 +214,11 @@ def list_jobs(
     program_id: str | None = None,
     status: JobState | None = None,
     tag: str | None = None,
+    owner: str | None = None,
 ) -> Call[JobList]:
     """Read one page of the account's jobs, newest first."""
-    given = {"limit": str(limit), "cursor": cursor, "program_id": program_id, "status": status, "tag": tag}
+    given = {"limit": limit, "cursor": cursor, "program_id": program_id, "status": status, "tag": tag}
+    given["owner"] = owner
     query = {key: str(value) for key, value in given.items() if value is not None}
     return Call(Request(method="GET", path="/v1/jobs", query=query), reads(JobList))
 
@@ -237,6 +244,18 @@ def get_circuits(job_id: str, *, after: int = 0) -> Call[CircuitList]:
     """Read one page of the circuits the newest attempt has sent, those that have ended."""
     request = Request(method="GET", path=f"/v1/jobs/{_id(job_id)}/circuits", query={"after": str(after)})
     return Call(request, reads(CircuitList), errors.JobNotFound)
+
+
+def list_files(job_id: str) -> Call[FileList]:
+    """List what the job left in its output directory."""
+    return Call(
+        Request(method="GET", path=f"/v1/jobs/{_id(job_id)}/files"), reads(FileList), errors.JobNotFound
+    )
+
+
+def file_request(job_id: str, name: str) -> Request:
+    """Return the request for one file's content."""
+    return Request(method="GET", path=f"/v1/jobs/{_id(job_id)}/files/{quote(name, safe='/')}")
 
 
 def cancel_job(job_id: str) -> Call[JobView]:

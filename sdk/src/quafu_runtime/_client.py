@@ -3,19 +3,20 @@
 import ipaddress
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import httpx
-
 from quafu_runtime._account import Account
+from quafu_runtime._httpx import httpx
 from quafu_runtime._patience import FIRST_CONTACT, Sending
-from quafu_runtime._wire import Call, Reply, Request
+from quafu_runtime._wire import Call, Reply, Request, refused
+from quafu_runtime.errors import Unreachable
 
 T = TypeVar("T")
 
 READ_SECONDS = 30.0
+CHUNK_BYTES = 1 << 18
 TIMEOUTS = httpx.Timeout(connect=5.0, read=READ_SECONDS, write=60.0, pool=5.0)
 LIMITS = httpx.Limits(
     max_connections=32,
@@ -110,6 +111,23 @@ class Client:
                 if pause is None:
                     return call.parse(reply)
             self._sleep(pause)
+
+    def read(self, request: Request) -> Iterator[bytes]:
+        """Make a request and yield the body of its answer, without holding it; it is not tried again.
+
+        Raises:
+            RequestRefused: as `send`.
+            Unreachable: no answer came, or it broke off.
+        """
+        try:
+            with self._http.stream(
+                request.method, request.path, headers=content_headers(request), timeout=timeout_of(request)
+            ) as answer:
+                if answer.status_code >= 300:
+                    raise refused(Reply(answer.status_code, answer.read()))
+                yield from answer.iter_bytes(CHUNK_BYTES)
+        except httpx.TransportError as exc:
+            raise Unreachable(f"{request.path} broke off: {str(exc) or type(exc).__name__}") from exc
 
     def close(self) -> None:
         """Close the connections. The client is of no use afterwards."""

@@ -1,16 +1,19 @@
 """A job, blocking."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal, overload
 
 from qrt_contracts.api import JobProgram, JobView
-from qrt_contracts.values import Circuit
+from qrt_contracts.values import Circuit, OutputFile
 from quafu_runtime import _calls, errors
 from quafu_runtime._account import Account
 from quafu_runtime._callbacks import listener
 from quafu_runtime._client import Client
 from quafu_runtime._decoder import ResultDecoder
+from quafu_runtime._files import Writing, named
 from quafu_runtime._interim import InterimStreaming
 from quafu_runtime._outputs import LogText
 from quafu_runtime._record import JobRecord, JobResult
@@ -220,6 +223,26 @@ class Job:
             if page.complete or page.last == after:
                 return found
             after = page.last
+
+    def files(self) -> tuple[OutputFile, ...]:
+        """Return what the job left in its output directory; nothing while it has not ended."""
+        return self._client.send(_calls.list_files(self.id)).files
+
+    def download(self, name: str, path: str | os.PathLike[str]) -> Path:
+        """Write one of the job's files to `path`, a file or a folder that is there, and return where it is.
+
+        It stands there whole or not at all, in place of what was there.
+
+        Raises:
+            NotFound: the job has left no such file.
+            Unreachable: its content broke off, or is not what was announced.
+            OSError: it cannot be written.
+        """
+        file = named(self.files(), name)
+        with Writing(file, path) as target:
+            for chunk in self._client.read(_calls.file_request(self.id, name)):
+                target.write(chunk)
+        return target.path
 
     def err_msg(self) -> str:
         """Return why the job failed, or a sentence with its status if it did not."""

@@ -6,8 +6,6 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-import httpx
-
 from qrt_contracts.api_fleet import BackendView
 from qrt_contracts.api_programs import ProgramList, ProgramView, VersionView
 from quafu_runtime import _calls, _html
@@ -24,6 +22,7 @@ from quafu_runtime._catalogue import (
     warn_of_empty_update,
 )
 from quafu_runtime._client import Client
+from quafu_runtime._httpx import httpx
 from quafu_runtime._job import Job
 from quafu_runtime._many import ManyState
 from quafu_runtime._program import RuntimeProgram, has_source, listed, program_fields, read_source
@@ -49,6 +48,11 @@ class RuntimeService:
     ) -> None:
         self._client = Client(account or Account(), transport)
         self._catalogue = Catalogue()
+
+    @property
+    def client(self) -> Client:
+        """What carries its requests, for those that it has no method for."""
+        return self._client
 
     # --- programs -----------------------------------------------------------------------------
 

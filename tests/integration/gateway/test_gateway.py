@@ -91,11 +91,38 @@ async def test_tokens_are_kept_over_a_restart_and_shared_by_replicas(runtime: Ru
         await wait_until(lambda: _up(second), description="the second gateway takes connections")
         async with httpx.AsyncClient(base_url=second.url) as http:
             reply = await http.get("/v1/account", headers={"api_token": issued["token"]})
-            assert reply.json() == {"name": "alice", "admin": True}
+            assert (reply.json()["name"], reply.json()["role"]) == ("alice", "admin")
             listed = await http.get("/v1/tokens", headers={"api_token": issued["token"]})
             assert [each["name"] for each in listed.json()["tokens"]] == ["bootstrap", "laptop"]
     async with runtime.client("bob-token") as bob:
-        assert (await bob.get("/v1/account")).json() == {"name": "bob", "admin": False}
+        assert (await bob.get("/v1/account")).json()["role"] == "user"
+
+
+async def test_accounts_and_groups_are_kept_in_the_database(runtime: Runtime) -> None:
+    http = runtime.http
+    carol = (await http.post("/v1/accounts", json={"name": "carol", "role": "viewer"})).json()
+    for group in ("blue", "green"):
+        assert (await http.post("/v1/groups", json={"name": group})).status_code == 201
+        for member in ("carol", "bob", "bob"):
+            assert (await http.put(f"/v1/groups/{group}/members/{member}")).status_code == 204
+    assert (await http.delete("/v1/groups/blue/members/bob")).status_code == 204
+    groups = (await http.get("/v1/groups")).json()["groups"]
+    assert [(each["name"], each["members"]) for each in groups] == [
+        ("blue", ["carol"]),
+        ("green", ["bob", "carol"]),
+    ]
+    assert (await http.delete("/v1/groups/blue")).status_code == 204
+    async with runtime.client(carol["token"]) as client:
+        who = (await client.get("/v1/account")).json()
+        assert (who["groups"], who["scopes"]) == (["green"], ["read"])
+        (token,) = (await client.get("/v1/tokens")).json()["tokens"]
+        assert token["last_used_at"] is not None
+    page = (await http.get("/v1/accounts?limit=1&cursor=bob")).json()
+    assert [(each["name"], each["groups"]) for each in page["accounts"]] == [("carol", ["green"])]
+    assert (await http.patch("/v1/accounts/alice", json={"role": "user"})).status_code == 409
+    assert (await http.patch("/v1/accounts/carol", json={"role": "admin"})).json()["role"] == "admin"
+    assert (await http.patch("/v1/accounts/alice", json={"disabled": True})).status_code == 200
+    assert (await http.get("/v1/account")).status_code == 401
 
 
 async def test_a_revoked_token_says_so(runtime: Runtime) -> None:

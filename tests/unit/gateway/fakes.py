@@ -1,8 +1,7 @@
-"""What stands behind the gateway, in memory: accounts, blobs, and the two services that answer commands."""
+"""What stands behind the gateway, in memory: blobs, and the two services that answer commands."""
 
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,102 +25,8 @@ from qrt_contracts.values import (
     Version,
     Visibility,
 )
-from qrt_gateway.domain.accounts import Caller, Client, Token
-from qrt_gateway.domain.credentials import Credential
-from qrt_gateway.domain.posts import Post
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-class MemoryAccounts:
-    """The `AccountStore` and `CredentialStore` ports."""
-
-    def __init__(self) -> None:
-        self.accounts: dict[str, Caller] = {}
-        self.by_digest: dict[str, Token] = {}
-        self.clients_by_id: dict[str, Client] = {}
-        self.look_ups = 0
-        self.credentials: dict[tuple[str, str], Credential] = {}
-
-    async def add_account(self, account: Caller, *, now: datetime) -> bool:
-        return self.accounts.setdefault(account.name, account) is account
-
-    async def account(self, name: str) -> Caller | None:
-        return self.accounts.get(name)
-
-    async def add_token(self, token: Token) -> bool:
-        return self.by_digest.setdefault(token.digest, token) is token
-
-    async def token(self, digest: str) -> Token | None:
-        self.look_ups += 1
-        return self.by_digest.get(digest)
-
-    async def tokens(self, account: str) -> list[Token]:
-        mine = (token for token in self.by_digest.values() if token.account == account)
-        return [token for token in mine if token.client is None]
-
-    async def revoke(self, digest: str, *, now: datetime) -> None:
-        self.by_digest[digest] = replace(self.by_digest[digest], revoked_at=now)
-
-    async def put_credential(self, credential: Credential) -> None:
-        self.credentials[credential.account, credential.cloud] = credential
-
-    async def credential(self, account: str, cloud: str) -> Credential | None:
-        return self.credentials.get((account, cloud))
-
-    async def delete_credential(self, account: str, cloud: str) -> None:
-        self.credentials.pop((account, cloud), None)
-
-    async def add_client(self, client: Client) -> None:
-        self.clients_by_id[client.id] = client
-
-    async def client(self, client_id: str) -> Client | None:
-        return self.clients_by_id.get(client_id)
-
-    async def clients(self, account: str) -> list[Client]:
-        return [client for client in self.clients_by_id.values() if client.account == account]
-
-    async def revoke_client(self, client_id: str, *, now: datetime) -> None:
-        self.clients_by_id[client_id] = replace(self.clients_by_id[client_id], revoked_at=now)
-        for digest, token in self.by_digest.items():
-            if token.client == client_id:
-                self.by_digest[digest] = replace(token, revoked_at=now)
-
-    async def forget_tokens(self, client_id: str, *, before: datetime) -> None:
-        for digest, token in list(self.by_digest.items()):
-            if token.client == client_id and token.expires_at is not None and token.expires_at < before:
-                del self.by_digest[digest]
-
-
-class MemoryPosts:
-    """The `PostStore` port."""
-
-    def __init__(self) -> None:
-        self.posts: dict[str, Post] = {}
-
-    async def put(self, post: Post) -> None:
-        self.posts[post.job_id] = post
-
-    async def like(self, key: str) -> list[Post]:
-        return [post for post in self.posts.values() if post.key == key]
-
-    async def take(self, post: Post, *, gateway: str, now: datetime) -> Post | None:
-        if self.posts.get(post.job_id) != post:
-            return None
-        taken = replace(post, gateway=gateway, at=now, turn=post.turn + 1, unanswered=False)
-        self.posts[post.job_id] = taken
-        return taken
-
-    async def unanswered(self, post: Post) -> None:
-        if self.posts.get(post.job_id) == post:
-            self.posts[post.job_id] = replace(post, unanswered=True)
-
-    async def remove(self, post: Post) -> None:
-        if (found := self.posts.get(post.job_id)) is not None and found.turn == post.turn:
-            del self.posts[post.job_id]
-
-    async def forget(self, before: datetime) -> None:
-        self.posts = {key: post for key, post in self.posts.items() if post.at >= before}
 
 
 class MemoryArtifacts:

@@ -93,6 +93,7 @@ async def test_answers_are_of_their_schemas(document: dict[str, Any], gateway: W
         "/v1/jobs": "/v1/jobs",
         "/v1/jobs/{id}": f"/v1/jobs/{job['id']}",
         "/v1/jobs/{id}/result": f"/v1/jobs/{job['id']}/result",
+        "/v1/jobs/{id}/input": f"/v1/jobs/{job['id']}/input",
         "/v1/account": "/v1/account",
         "/v1/tokens": "/v1/tokens",
     }

@@ -100,7 +100,8 @@ async def test_one_key_makes_one_job_for_one_request(gateway: World) -> None:
 
 async def test_jobs_are_shown_listed_cancelled_and_deleted_by_their_owner(gateway: World) -> None:
     gateway.scheduler.add(JOB)
-    for method, path in (("GET", ""), ("POST", "/cancel"), ("DELETE", ""), ("GET", "/result")):
+    hidden = [("GET", ""), ("POST", "/cancel"), ("DELETE", ""), ("GET", "/result"), ("GET", "/input")]
+    for method, path in hidden:
         assert (await gateway.other.request(method, f"/v1/jobs/{JOB}{path}")).status_code == 404
     assert (await gateway.http.delete(f"/v1/jobs/{JOB}")).status_code == 409
     listed = await gateway.http.get("/v1/jobs", params={"status": "QUEUED"})
@@ -117,6 +118,20 @@ async def test_a_result_passes_through_unread(gateway: World) -> None:
     reply = await gateway.http.get(f"/v1/jobs/{JOB}/result")
     assert f'"result":{text}' in reply.text
     assert json.loads(reply.text)["status"] == "SUCCEEDED"
+
+
+async def test_an_input_passes_through_unread(gateway: World) -> None:
+    text = '{"big": 123456789012345678901234567890, "x": 1e400}'
+    gateway.scheduler.add(JOB, status=JobState.QUEUED, input=Payload(text=text))
+    reply = await gateway.http.get(f"/v1/jobs/{JOB}/input")
+    assert reply.text == f'{{"job_id":"{JOB}","input":{text}}}'
+
+
+async def test_a_large_input_is_streamed_from_where_it_is_stored(gateway: World) -> None:
+    text = json.dumps(["x" * 1000] * 400)
+    artifact = await gateway.artifacts.put(text.encode())
+    gateway.scheduler.add(JOB, status=JobState.QUEUED, input=Payload(artifact=artifact))
+    assert (await gateway.http.get(f"/v1/jobs/{JOB}/input")).json()["input"] == json.loads(text)
 
 
 async def test_a_large_result_is_streamed_from_where_it_is_stored(gateway: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from qrt_gateway.domain.posts import WINDOW, Connection, Post, key_of
 from qrt_gateway.service.posts import Posts
-from tests.unit.gateway.fakes import MemoryPosts
+from tests.unit.gateway.stores import MemoryPosts
 from tests.unit.gateway.world import Clock
 
 pytestmark = pytest.mark.kipu

@@ -182,4 +182,4 @@ async def test_healthz_needs_no_token(gateway: World) -> None:
 @pytest.mark.parametrize("name", ["api_token", "apitoken", "api-token"])
 async def test_quafu_headers_carry_a_token(gateway: World, name: str) -> None:
     reply = await gateway.client(None).get("/v1/account", headers={name: TOKEN})
-    assert reply.json() == {"name": "alice", "admin": True}
+    assert reply.json()["name"] == "alice"

@@ -16,16 +16,20 @@ from qrt_gateway import app
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.handlers.anybody import AnyToken
+from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.clients import Clients
+from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
+from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
-from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryAccounts, MemoryArtifacts, MemoryPosts
+from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryArtifacts
+from tests.unit.gateway.stores import MemoryAccounts, MemoryPosts, MemorySessions
 
 TOKEN, OTHER = "alice-token", "bob-token"
 ADDRESSES = Addresses()
@@ -101,10 +105,14 @@ async def world(
         posts = MemoryPosts()
         accounts = Accounts(store, clock=clock, monotonic=clock.monotonic, anyone=anyone)
         await accounts.ensure([("alice", TOKEN), ("bob", OTHER)])
+        sessions = Sessions(MemorySessions(), accounts, clock=clock, monotonic=clock.monotonic)
         parts = Parts(
             bus=bus,
             artifacts=artifacts,
             accounts=accounts,
+            callers=Callers(accounts, sessions, addresses),
+            sessions=sessions,
+            directory=Directory(store, accounts, clock=clock),
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
             submissions=Submissions(artifacts),
             fleet=fleet,

@@ -11,7 +11,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 
@@ -201,6 +200,13 @@ class JobList(_View):
     next_cursor: str | None
 
 
+class InputView(_View):
+    """`GET /v1/jobs/{id}/input`: what the job was given, without its secrets; it may be submitted again."""
+
+    job_id: str
+    input: Any = None
+
+
 class ResultView(_View):
     """`GET /v1/jobs/{id}/result?wait=seconds`.
 
@@ -363,78 +369,3 @@ class Unsubscribe(_Request):
 
 ClientFrame = Annotated[Subscribe | Unsubscribe, Field(discriminator="type")]
 """Any frame a client sends."""
-
-
-# --- accounts and tokens --------------------------------------------------------------------------
-
-
-class CreateAccountRequest(_Request):
-    """`POST /v1/accounts`, administrators only. The answer is a `TokenIssued`, the account's first."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-    admin: bool = False
-
-
-class CreateTokenRequest(_Request):
-    """`POST /v1/tokens`: another token for the caller's own account."""
-
-    name: str = Field(default="token", min_length=1, max_length=128)
-    expires_at: datetime | None = None
-
-
-class TokenView(_View):
-    """A token without its secret."""
-
-    id: str
-    name: str
-    account: str
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-
-
-class TokenIssued(TokenView):
-    """A new token. `token` is shown this once; only its hash is stored."""
-
-    token: str
-
-
-class TokenList(_View):
-    """`GET /v1/tokens`: the caller's own."""
-
-    tokens: tuple[TokenView, ...]
-
-
-class CreateClientRequest(_Request):
-    """`POST /v1/clients`: an OAuth2 client of the caller's own account, for programs that ask `/token`."""
-
-    name: str = Field(default="client", min_length=1, max_length=128)
-
-
-class ClientView(_View):
-    """An OAuth2 client without its secret."""
-
-    id: str
-    name: str
-    account: str
-    created_at: datetime
-    revoked_at: datetime | None = None
-
-
-class ClientIssued(ClientView):
-    """A new client. `secret` is shown this once; only its hash is stored."""
-
-    secret: str
-
-
-class ClientList(_View):
-    """`GET /v1/clients`: the caller's own."""
-
-    clients: tuple[ClientView, ...]
-
-
-class WhoAmI(_View):
-    """`GET /v1/account`."""
-
-    name: str
-    admin: bool

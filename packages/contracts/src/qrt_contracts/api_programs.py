@@ -165,6 +165,19 @@ class BuildView(_View):
     complete: bool
 
 
+class SignatureView(_View):
+    """`GET /v1/programs/{id}/versions/{number}/signature`: JSON Schemas (2020-12); null is not known."""
+
+    program_id: str
+    version: int
+    kind: ProgramKind
+    input: dict[str, Any] | None = None
+    """Of what a job's `input` may be."""
+    output: dict[str, Any] | None = None
+    summary: str | None = None
+    description: str | None = None
+
+
 MAX_BUILD_WAIT_SECONDS = 25
 """The longest that lines of a build are waited for in one request."""
 

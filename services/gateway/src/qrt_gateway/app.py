@@ -9,14 +9,17 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from qrt_contracts.faults import NotFound, RuntimeFault
+from qrt_gateway.console import routes as console
 from qrt_gateway.handlers import (
     accounts,
     backends,
     circuits,
     clients,
+    contents,
     credentials,
     events,
     files,
+    groups,
     jobs,
     many,
     outputs,
@@ -25,6 +28,7 @@ from qrt_gateway.handlers import (
     programs,
     results,
     stream,
+    tokens,
     versions,
 )
 from qrt_gateway.handlers.envelope import Envelope
@@ -43,6 +47,7 @@ def build(parts: Parts) -> ASGIApp:
             *native,
             *quafu.routes(parts),
             *kipu.routes(parts),
+            *console.routes(parts),
             WebSocketRoute("/{path:path}", _no_stream),
         ],
         exception_handlers={
@@ -59,6 +64,7 @@ def _native(parts: Parts) -> list[BaseRoute]:
     return [
         *programs.routes(parts),
         *versions.routes(parts),
+        *contents.routes(parts),
         *jobs.routes(parts),
         *results.routes(parts),
         *files.routes(parts),
@@ -68,6 +74,8 @@ def _native(parts: Parts) -> list[BaseRoute]:
         *events.routes(parts),
         *many.routes(parts),
         *accounts.routes(parts),
+        *tokens.routes(parts),
+        *groups.routes(parts),
         *clients.routes(parts),
         *backends.routes(parts),
         *credentials.routes(parts),

@@ -15,19 +15,23 @@ from qrt_chassis.store import open_store
 from qrt_gateway import app
 from qrt_gateway.adapters.mongo import MongoAccounts
 from qrt_gateway.adapters.posts import MongoPosts
+from qrt_gateway.adapters.sessions import MongoSessions
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.domain.rates import Rates
 from qrt_gateway.handlers.anybody import AnyToken
+from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.ports import Clock
 from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.clients import Clients
+from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
+from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 from qrt_gateway.settings import GatewaySettings
@@ -68,16 +72,20 @@ async def compose(
         await stack.enter_async_context(live.subscribed())
         fleet = Fleet(bus, monotonic=time.monotonic)
         await stack.enter_async_context(fleet.subscribed())
-        stored, written = MongoAccounts(store), MongoPosts(store)
+        stored, written, kept = MongoAccounts(store), MongoPosts(store), MongoSessions(store)
         rates = Rates(per_second=settings.requests_per_second, burst=settings.requests_burst)
         anyone = Caller(settings.anyone, admin=False, anyone=True) if settings.any_bearer else None
         accounts = Accounts(stored, clock=clock, monotonic=time.monotonic, rates=rates, anyone=anyone)
         posts = Posts(written, clock=clock, monotonic=time.monotonic)
-        artifacts = ArtifactStore(store)
+        sessions = Sessions(kept, accounts, clock=clock, monotonic=time.monotonic)
+        addresses, artifacts = _addresses(settings), ArtifactStore(store)
         parts = Parts(
             bus=bus,
             artifacts=artifacts,
             accounts=accounts,
+            callers=Callers(accounts, sessions, addresses),
+            sessions=sessions,
+            directory=Directory(stored, accounts, clock=clock),
             watching=Watching(bus, live),
             submissions=Submissions(artifacts),
             fleet=fleet,
@@ -89,7 +97,7 @@ async def compose(
             ),
             clients=Clients(stored, accounts, clock=clock),
             posts=posts,
-            addresses=_addresses(settings),
+            addresses=addresses,
             max_body_bytes=settings.max_body_bytes,
             max_archive_bytes=settings.max_archive_bytes,
             quafu_wait_seconds=settings.quafu_wait_seconds,
@@ -104,6 +112,7 @@ async def compose(
         async def http() -> None:
             await stored.prepare()
             await written.prepare()
+            await kept.prepare()
             await accounts.ensure(settings.bootstrap())
             await server.run()
 
@@ -113,7 +122,13 @@ async def compose(
 
         yield Gateway(
             name="gateway",
-            loops={"http": http, "bindings": live.sweep, "posts": posts.sweep},
+            loops={
+                "http": http,
+                "bindings": live.sweep,
+                "posts": posts.sweep,
+                "sessions": sessions.sweep,
+                "uses": accounts.note_uses,
+            },
             pings={"bus": bus.ping, "mongo": store.ping},
             drain=drain,
             address=server.address,

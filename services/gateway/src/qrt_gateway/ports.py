@@ -1,13 +1,15 @@
 """What the gateway's use cases need from outside."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection
 from datetime import datetime
 from typing import Protocol
 
+from qrt_contracts.rights import Role
 from qrt_contracts.values import Artifact, Payload
-from qrt_gateway.domain.accounts import Caller, Client, Token
+from qrt_gateway.domain.accounts import Account, Client, Group, Token
 from qrt_gateway.domain.credentials import Credential
 from qrt_gateway.domain.posts import Post
+from qrt_gateway.domain.sessions import Session
 
 Clock = Callable[[], datetime]
 
@@ -15,11 +17,14 @@ Clock = Callable[[], datetime]
 class AccountStore(Protocol):
     """Where accounts and the digests of their tokens are kept."""
 
-    async def add_account(self, account: Caller, *, now: datetime) -> bool:
+    async def add_account(self, account: Account) -> bool:
         """Store a new account; False if its name is taken."""
 
-    async def account(self, name: str) -> Caller | None:
+    async def account(self, name: str) -> Account | None:
         """Return an account."""
+
+    async def any_account(self) -> bool:
+        """Tell whether there is an account."""
 
     async def add_token(self, token: Token) -> bool:
         """Store a new token; False if its digest is taken."""
@@ -32,6 +37,9 @@ class AccountStore(Protocol):
 
     async def revoke(self, digest: str, *, now: datetime) -> None:
         """Mark a token as revoked, unless it is already."""
+
+    async def used(self, digest: str, *, at: datetime) -> None:
+        """Note when a token was used last."""
 
     async def add_client(self, client: Client) -> None:
         """Store a new client."""
@@ -49,6 +57,46 @@ class AccountStore(Protocol):
         """Remove a client's tokens that expired before a moment."""
 
 
+class DirectoryStore(Protocol):
+    """Where accounts are kept with their groups. An account's groups are in its own record."""
+
+    async def add_account(self, account: Account) -> bool:
+        """Store a new account; False if its name is taken."""
+
+    async def account(self, name: str) -> Account | None:
+        """Return an account."""
+
+    async def accounts(self, *, after: str, limit: int) -> list[Account]:
+        """Return up to `limit` accounts with names above `after`, by name."""
+
+    async def change_account(self, name: str, *, role: Role, disabled: bool) -> bool:
+        """Set an account's role and whether it is disabled; False if there is none."""
+
+    async def administrators(self) -> list[str]:
+        """Return the names of the administrators that are not disabled."""
+
+    async def add_group(self, group: Group) -> bool:
+        """Store a new group; False if its name is taken."""
+
+    async def group(self, name: str) -> Group | None:
+        """Return a group."""
+
+    async def groups(self, names: Collection[str] | None = None) -> list[Group]:
+        """Return these groups, or all, by name."""
+
+    async def delete_group(self, name: str) -> bool:
+        """Forget a group, and who is in it; False if there is none."""
+
+    async def members(self, names: Collection[str]) -> dict[str, list[str]]:
+        """Return the names of the accounts in each of these groups, sorted."""
+
+    async def join(self, account: str, group: str) -> bool:
+        """Put an account into a group, where it may be already; False if there is no such account."""
+
+    async def leave(self, account: str, group: str) -> bool:
+        """Take an account out of a group, if it is in it; False if there is no such account."""
+
+
 class CredentialStore(Protocol):
     """Where sealed tokens for services outside are kept."""
 
@@ -60,6 +108,22 @@ class CredentialStore(Protocol):
 
     async def delete_credential(self, account: str, cloud: str) -> None:
         """Forget it, if it is there."""
+
+
+class SessionStore(Protocol):
+    """Where the web console's sessions are kept."""
+
+    async def add_session(self, session: Session) -> None:
+        """Store a new session."""
+
+    async def session(self, digest: str) -> Session | None:
+        """Return a session by its cookie's digest."""
+
+    async def end_session(self, digest: str) -> None:
+        """Remove a session, if it is there."""
+
+    async def forget_sessions(self, before: datetime) -> None:
+        """Remove the sessions that ended before a moment."""
 
 
 class PostStore(Protocol):

@@ -18,19 +18,26 @@ class Rates:
     """A bucket for each token."""
 
     def __init__(self, *, per_second: float, burst: int) -> None:
-        self._per_second = per_second
+        self.per_second = per_second
+        """Of a token that has no rate of its own, and the most of one that has."""
         self._burst = float(burst)
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, token: str, now: float) -> int:
-        """Count a request; return 0, or the whole seconds until there is room for it."""
-        bucket = self._buckets.pop(token, None) or _Bucket(self._burst, now)
+    def take(self, token: str, now: float, *, own: float | None = None) -> int:
+        """Count a request; return 0, or the whole seconds until there is room for it.
+
+        A token with a rate of its `own` may ask that often, as many times at once as in one second.
+        """
+        rate, burst = self.per_second, self._burst
+        if own is not None and own < rate:
+            rate, burst = own, min(burst, max(1.0, math.ceil(own)))
+        bucket = self._buckets.pop(token, None) or _Bucket(burst, now)
         self._buckets[token] = bucket
         if len(self._buckets) > REMEMBERED:
             self._buckets.popitem(last=False)
-        bucket.left = min(self._burst, bucket.left + max(0.0, now - bucket.at) * self._per_second)
+        bucket.left = min(burst, bucket.left + max(0.0, now - bucket.at) * rate)
         bucket.at = now
         if bucket.left < 1:
-            return max(1, math.ceil((1 - bucket.left) / self._per_second))
+            return max(1, math.ceil((1 - bucket.left) / rate))
         bucket.left -= 1
         return 0

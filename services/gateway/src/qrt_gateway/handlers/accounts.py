@@ -1,71 +1,96 @@
-"""`/v1/account`, `/v1/accounts`, `/v1/tokens`."""
+"""`/v1/account`, `/v1/accounts`: who the caller is, and the accounts there are."""
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from qrt_contracts.api import (
+from qrt_contracts.api_accounts import (
+    AccountList,
+    AccountView,
     CreateAccountRequest,
-    CreateTokenRequest,
+    CurrentToken,
     TokenIssued,
-    TokenList,
-    TokenView,
+    UpdateAccountRequest,
     WhoAmI,
 )
-from qrt_gateway.domain.accounts import Caller, Token
+from qrt_contracts.rights import Role, Scope
+from qrt_gateway.domain.accounts import Account, Caller
 from qrt_gateway.handlers.described import described
-from qrt_gateway.handlers.reading import body_as, id_of
+from qrt_gateway.handlers.reading import body_as, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
+from qrt_gateway.handlers.tokens import issued
+
+ADMIN = (Scope.ADMIN,)
+
+
+class ListQuery(BaseModel):
+    """`GET /v1/accounts`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: str = Field(default="", max_length=64)
 
 
 def routes(parts: Parts) -> list[Route]:
-    """Return the routes of accounts and tokens."""
+    """Return the routes of accounts."""
     return [
         resource(parts, "/v1/account", get=who_am_i),
-        resource(parts, "/v1/accounts", post=create_account),
-        resource(parts, "/v1/tokens", get=list_tokens, post=create_token),
-        resource(parts, "/v1/tokens/{id}", delete=revoke),
+        resource(parts, "/v1/accounts", get=list_accounts, post=create),
+        resource(parts, "/v1/accounts/{name}", get=show, patch=update),
     ]
 
 
-@described({200: WhoAmI})
+@described({200: WhoAmI}, scopes=())
 async def who_am_i(_: Parts, __: Request, caller: Caller) -> Response:
-    """Tell whose token the request carries."""
-    return json(WhoAmI(name=caller.name, admin=caller.admin))
+    """Tell whose token the request carries, and what it may do."""
+    token = caller.token
+    current = token and CurrentToken(id=token.id, name=token.name, expires_at=token.expires_at)
+    return json(
+        WhoAmI(
+            name=caller.name,
+            role=caller.role,
+            admin=caller.role is Role.ADMIN,
+            groups=caller.groups,
+            scopes=tuple(scope for scope in Scope if scope in caller.scopes),
+            token=current,
+        )
+    )
 
 
-@described({201: TokenIssued}, body=CreateAccountRequest, refuses=(403, 409))
-async def create_account(parts: Parts, request: Request, caller: Caller) -> Response:
+@described({200: AccountList}, query=ListQuery, scopes=ADMIN)
+async def list_accounts(parts: Parts, request: Request, _: Caller) -> Response:
+    """List all accounts by name, for administrators."""
+    query = query_as(request, ListQuery)
+    found = await parts.directory.accounts(after=query.cursor, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    return json(AccountList(accounts=tuple(map(_view, page)), next_cursor=page[-1].name if more else None))
+
+
+@described({201: TokenIssued}, body=CreateAccountRequest, refuses=(409,), scopes=ADMIN)
+async def create(parts: Parts, request: Request, _: Caller) -> Response:
     """Create an account and its first token."""
     wanted = await body_as(request, CreateAccountRequest, limit=parts.max_body_bytes)
-    token, secret = await parts.accounts.create_account(caller, name=wanted.name, admin=wanted.admin)
-    return json(_issued(token, secret), status=201)
+    account = await parts.directory.create(wanted.name, role=wanted.wanted_role, groups=wanted.groups)
+    token, secret = await parts.accounts.issue(account.name, name="first token")
+    return json(issued(token, secret), status=201, location=f"/v1/accounts/{account.name}")
 
 
-@described({200: TokenList})
-async def list_tokens(parts: Parts, _: Request, caller: Caller) -> Response:
-    """List the caller's tokens, without their secrets."""
-    return json(TokenList(tokens=tuple(map(_view, await parts.accounts.tokens(caller)))))
+@described({200: AccountView}, scopes=ADMIN)
+async def show(parts: Parts, request: Request, _: Caller) -> Response:
+    """Show an account, for administrators."""
+    return json(_view(await parts.directory.account(request.path_params["name"])))
 
 
-@described({201: TokenIssued}, body=CreateTokenRequest, refuses=(403, 409))
-async def create_token(parts: Parts, request: Request, caller: Caller) -> Response:
-    """Give the caller another token."""
-    wanted = await body_as(request, CreateTokenRequest, limit=parts.max_body_bytes)
-    token, secret = await parts.accounts.create_token(caller, name=wanted.name, expires_at=wanted.expires_at)
-    return json(_issued(token, secret), status=201, location=f"/v1/tokens/{token.id}")
+@described({200: AccountView}, body=UpdateAccountRequest, refuses=(409,), scopes=ADMIN)
+async def update(parts: Parts, request: Request, _: Caller) -> Response:
+    """Change an account's role, disable it or enable it again."""
+    wanted = await body_as(request, UpdateAccountRequest, limit=parts.max_body_bytes)
+    name = request.path_params["name"]
+    return json(_view(await parts.directory.change(name, role=wanted.role, disabled=wanted.disabled)))
 
 
-@described({204: "It is revoked."})
-async def revoke(parts: Parts, request: Request, caller: Caller) -> Response:
-    """End one of the caller's tokens."""
-    await parts.accounts.revoke(caller, id_of(request.path_params["id"], what="token"))
-    return Response(status_code=204)
-
-
-def _view(token: Token) -> TokenView:
-    return TokenView(**{name: getattr(token, name) for name in TokenView.model_fields})
-
-
-def _issued(token: Token, secret: str) -> TokenIssued:
-    return TokenIssued(**_view(token).model_dump(), token=secret)
+def _view(account: Account) -> AccountView:
+    return AccountView(**{name: getattr(account, name) for name in AccountView.model_fields})

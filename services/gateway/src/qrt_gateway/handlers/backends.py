@@ -5,7 +5,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from qrt_contracts.api_fleet import BackendList, BackendView, ExecutorList, ExecutorView
-from qrt_contracts.faults import Forbidden, NotFound
+from qrt_contracts.faults import NotFound
+from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.backends import Offer
 from qrt_gateway.handlers.described import described
@@ -39,11 +40,9 @@ async def show_backend(parts: Parts, request: Request, _: Caller) -> Response:
     raise NotFound(f"there is no backend {name[:64]!r}; there is: {known}")
 
 
-@described({200: ExecutorList}, refuses=(403,))
-async def list_executors(parts: Parts, _: Request, caller: Caller) -> Response:
+@described({200: ExecutorList}, scopes=(Scope.ADMIN,))
+async def list_executors(parts: Parts, _: Request, __: Caller) -> Response:
     """List every executor that is alive, for administrators."""
-    if not caller.admin:
-        raise Forbidden("only administrators see executors")
     views = (ExecutorView.of(beat) for beat in await parts.fleet.executors())
     return json(ExecutorList(executors=tuple(views)))
 

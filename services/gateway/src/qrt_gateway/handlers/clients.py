@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from qrt_contracts.api import ClientIssued, ClientList, ClientView, CreateClientRequest
+from qrt_contracts.api_accounts import ClientIssued, ClientList, ClientView, CreateClientRequest
 from qrt_gateway.domain.accounts import Caller, Client
 from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.reading import body_as, id_of

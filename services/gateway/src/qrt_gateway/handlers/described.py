@@ -7,8 +7,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
-from qrt_gateway.handlers.resource import Endpoint, Parts
+from qrt_gateway.handlers.resource import Parts
+
+Answering = Callable[[Parts, Request, Caller], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,31 @@ class Operation:
     headers: tuple[Header, ...] = ()
     refuses: tuple[int, ...] = ()
     """Statuses of problem documents besides those that follow from the rest."""
+    scopes: tuple[Scope, ...] | None = None
+    """What a caller's token needs, all of it; none is any valid token. None is `read` for a GET and `write`
+    for what changes something."""
+
+    def needs(self, method: str) -> tuple[Scope, ...]:
+        """Return what a caller's token needs for this as a method."""
+        if self.scopes is not None:
+            return self.scopes
+        return (Scope.READ,) if method in ("GET", "HEAD") else (Scope.WRITE,)
 
 
 class Described:
     """An endpoint and its operation."""
 
-    def __init__(self, endpoint: Endpoint, operation: Operation) -> None:
+    def __init__(self, endpoint: Answering, operation: Operation) -> None:
         self._endpoint = endpoint
         self.operation = operation
 
     def __call__(self, parts: Parts, request: Request, caller: Caller) -> Awaitable[Response]:
         """Answer a request."""
         return self._endpoint(parts, request, caller)
+
+    def needs(self, method: str) -> tuple[Scope, ...]:
+        """Return the scopes that a caller's token needs."""
+        return self.operation.needs(method)
 
 
 def described(
@@ -67,10 +83,11 @@ def described(
     form: type[BaseModel] | None = None,
     headers: tuple[Header, ...] = (),
     refuses: tuple[int, ...] = (),
-) -> Callable[[Endpoint], Described]:
+    scopes: tuple[Scope, ...] | None = None,
+) -> Callable[[Answering], Described]:
     """Describe an endpoint; the first line of its docstring is the summary."""
 
-    def decorate(endpoint: Endpoint) -> Described:
+    def decorate(endpoint: Answering) -> Described:
         summary = (endpoint.__doc__ or "").strip().partition("\n")[0].rstrip(".")
         return Described(
             endpoint,
@@ -82,6 +99,7 @@ def described(
                 form=form,
                 headers=headers,
                 refuses=refuses,
+                scopes=scopes,
             ),
         )
 

@@ -27,6 +27,8 @@ Beside what is described here, `WS /v1/jobs/{id}/stream?after=&attempt=` and `WS
 JSON texts, `/services/{program}/` is the Service API, each with a document of its own at
 `/services/{program}/openapi.json`, and `/runtime/` serves Quafu clients."""
 
+BEARER = "A token; what follows its name at an operation are the scopes it needs there."
+
 REFUSALS = {
     400: "The body cannot be read: it is no JSON, or no such form.",
     401: "There is no token, or it is not valid.",
@@ -49,6 +51,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, Json]] = {
     "id": ("32 hexadecimal digits; dashes are taken too.", {"pattern": "^[0-9a-f]{32}$"}),
     "number": ("Of a version, or `latest`.", {"pattern": "^([1-9][0-9]{0,7}|latest)$"}),
     "name": ("As it is listed.", {"minLength": 1}),
+    "account": ("The name of an account.", {"minLength": 1}),
     "cloud": ("Such as `quafu`.", {"minLength": 1}),
 }
 
@@ -75,7 +78,7 @@ def openapi(routes: Iterable[BaseRoute]) -> Json:
         "components": {
             "schemas": shapes.schemas,
             "responses": {str(status): _problem(status, shapes) for status in REFUSALS},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": BEARER}},
         },
     }
 
@@ -135,7 +138,8 @@ def _operation(path: str, method: str, operation: Operation, shapes: _Shapes) ->
         "operationId": _operation_id(path, method),
         "tags": [path.split("/")[2]],
         "summary": operation.summary,
-        "responses": _responses(path, operation, shapes),
+        "responses": _responses(path, method, operation, shapes),
+        "security": [{"bearer": [each.value for each in operation.needs(method)]}],
     }
     if parameters:
         found["parameters"] = parameters
@@ -149,8 +153,9 @@ def _operation_id(path: str, method: str) -> str:
     return "-".join([method.lower(), *words])
 
 
-def _responses(path: str, operation: Operation, shapes: _Shapes) -> Json:
+def _responses(path: str, method: str, operation: Operation, shapes: _Shapes) -> Json:
     refused = {*_ALWAYS, *operation.refuses}
+    refused |= {403} if operation.needs(method) else set()
     refused |= {404} if "{" in path else set()
     refused |= {422} if operation.query is not None or operation.headers else set()
     refused |= set(_WITH_BODY) if operation.body is not None else set()

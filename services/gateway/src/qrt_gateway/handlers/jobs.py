@@ -12,6 +12,7 @@ from qrt_contracts.api import JobList, JobView, SubmitRequest
 from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, ResolveRun, SubmitJob
 from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.ids import HexId, new_id
+from qrt_contracts.rights import Scope
 from qrt_contracts.states import JobState
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.texts import canonical
@@ -24,6 +25,7 @@ from qrt_gateway.service.submissions import Judged
 _KEY = re.compile(r"[ -~]{1,255}")
 
 
+RUN = (Scope.RUN,)
 IDEMPOTENCY = Header(
     "Idempotency-Key", "The same again finds the job that the first request made.", f"^{_KEY.pattern}$"
 )
@@ -50,7 +52,9 @@ def routes(parts: Parts) -> list[Route]:
     ]
 
 
-@described({200: JobView, 201: JobView}, body=SubmitRequest, headers=(IDEMPOTENCY,), refuses=(404, 409))
+@described(
+    {200: JobView, 201: JobView}, body=SubmitRequest, headers=(IDEMPOTENCY,), refuses=(404, 409), scopes=RUN
+)
 async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     """Queue a job: 201 for a new one, 200 for the one an earlier request with the same key made."""
     key = _idempotency_key(request)
@@ -96,14 +100,14 @@ async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     return json(JobView.of(found.job, place=found.place))
 
 
-@described({200: JobView})
+@described({200: JobView}, scopes=RUN)
 async def cancel(parts: Parts, request: Request, caller: Caller) -> Response:
     """Ask for a job's end; the answer shows where it stands now."""
     reply = await parts.bus.request(CancelJob(caller=caller.name, job_id=job_id_of(request)))
     return json(JobView.of(reply.job))
 
 
-@described({204: "It is forgotten."}, refuses=(409,))
+@described({204: "It is forgotten."}, refuses=(409,), scopes=RUN)
 async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
     """Forget an ended job."""
     await parts.bus.request(DeleteJob(caller=caller.name, job_id=job_id_of(request)))

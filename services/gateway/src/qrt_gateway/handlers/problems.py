@@ -11,6 +11,7 @@ from starlette.responses import Response
 from qrt_chassis.logging import bound
 from qrt_chassis.passing import is_passing
 from qrt_contracts.faults import InvalidRequest, NotFound, Problem, RuntimeFault, Unavailable
+from qrt_gateway.domain.accounts import MissingScope
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ def answer(fault: RuntimeFault, *, headers: dict[str, str] | None = None) -> Res
     extra = dict(headers or {})
     if status == 401:
         extra.setdefault("WWW-Authenticate", 'Bearer realm="quafu-runtime"')
+    if isinstance(fault, MissingScope):  # RFC 6750, 3.1
+        extra["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{fault.scope.value}"'
     if problem.retryable:
         seconds = problem.retry_after_seconds or RETRY_SECONDS
         extra["Retry-After"] = str(max(1, round(seconds)))

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from qrt_contracts.api_programs import (
@@ -23,16 +23,11 @@ from qrt_contracts.faults import NotFound
 from qrt_contracts.ids import HexId, new_id
 from qrt_contracts.values import ProgramKind
 from qrt_gateway.domain.accounts import Caller
-from qrt_gateway.handlers.described import Media, described
+from qrt_gateway.handlers.described import described
 from qrt_gateway.handlers.reading import body_as, query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
-from qrt_gateway.handlers.streaming import begun
 from qrt_gateway.handlers.uploads import ARCHIVE, is_form, upload_as
 from qrt_gateway.handlers.versions import bundle_of, id_in, judged
-
-SOURCE = Media(
-    ("text/x-python; charset=utf-8", "application/zip"), "The source, or the canonical zip of a project."
-)
 
 
 class ListQuery(BaseModel):
@@ -50,7 +45,6 @@ def routes(parts: Parts) -> list[Route]:
     return [
         resource(parts, "/v1/programs", get=list_programs, post=create),
         resource(parts, "/v1/programs/{id}", get=show, patch=update, delete=delete),
-        resource(parts, "/v1/programs/{id}/source", get=source),
     ]
 
 
@@ -106,23 +100,6 @@ async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
     """Delete a program."""
     await parts.bus.request(DeleteProgram(caller=caller.name, program_id=id_in(request)))
     return Response(status_code=204)
-
-
-@described({200: SOURCE})
-async def source(parts: Parts, request: Request, caller: Caller) -> Response:
-    """Return what a program's newest version was made of: its source, or the zip of its project."""
-    found = await parts.bus.request(GetProgram(caller=caller.name, program_id=id_in(request)))
-    version = found.program.latest
-    if version.image is not None:
-        raise NotFound(f"version {version.number} is the image {version.image!r}: it has no source here")
-    headers = {"Content-Length": str(version.bundle.size), "X-Content-Type-Options": "nosniff"}
-    if found.program.kind is ProgramKind.QUAFU:
-        media_type = "text/x-python; charset=utf-8"
-    else:
-        media_type = "application/zip"
-        headers["Content-Disposition"] = f'attachment; filename="{found.program.id}.zip"'
-    content = await begun(parts.artifacts.read(version.bundle.sha256))
-    return StreamingResponse(content, headers=headers, media_type=media_type)
 
 
 async def _named(parts: Parts, caller: Caller, name: str) -> ProgramList:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -9,16 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from qrt_chassis.bus.port import Bus
+from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
-from qrt_gateway.handlers.auth import secret_of
+from qrt_gateway.handlers.admission import admitted
+from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.clients import Clients
+from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
+from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 
@@ -30,6 +35,9 @@ class Parts:
     bus: Bus
     artifacts: Artifacts
     accounts: Accounts
+    callers: Callers
+    sessions: Sessions
+    directory: Directory
     watching: Watching
     submissions: Submissions
     fleet: Fleet
@@ -45,8 +53,14 @@ class Parts:
     """200 with the execution, or 204."""
 
 
-Endpoint = Callable[[Parts, Request, Caller], Awaitable[Response]]
-"""Answers one method of one path for an authenticated caller."""
+class Endpoint(Protocol):
+    """Answers one method of one path for an authenticated caller."""
+
+    def needs(self, method: str) -> tuple[Scope, ...]:
+        """Return the scopes that a caller's token needs."""
+
+    def __call__(self, parts: Parts, request: Request, caller: Caller) -> Awaitable[Response]:
+        """Answer a request."""
 
 
 class Resource(Route):
@@ -71,7 +85,7 @@ def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         request.scope["qrt.route"] = path
         try:
-            caller = await parts.accounts.authenticate(secret_of(request.headers))
+            caller = await admitted(parts.callers.of(request), *endpoint.needs(request.method))
             return await endpoint(parts, request, caller)
         except Exception as error:
             if fault := away(error):

@@ -1,4 +1,4 @@
-"""`/v1/jobs/{id}/result`: the program's return value, passed through as the text it is."""
+"""`/v1/jobs/{id}/input` and `/result`: what a program is given and returns, passed through as its text."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from qrt_contracts.api import MAX_WAIT_SECONDS, ResultView
+from qrt_contracts.api import MAX_WAIT_SECONDS, InputView, ResultView
+from qrt_contracts.commands import GetJob
 from qrt_contracts.jobs import Job
 from qrt_contracts.values import Payload
 from qrt_gateway.domain.accounts import Caller
@@ -29,8 +30,19 @@ class ResultQuery(BaseModel):
 
 
 def routes(parts: Parts) -> list[Route]:
-    """Return the route of results."""
-    return [resource(parts, "/v1/jobs/{id}/result", get=result)]
+    """Return the routes of inputs and results."""
+    return [
+        resource(parts, "/v1/jobs/{id}/input", get=given),
+        resource(parts, "/v1/jobs/{id}/result", get=result),
+    ]
+
+
+@described({200: InputView})
+async def given(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Return a job's input, without the secrets that were sent with it."""
+    job = (await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request)))).job
+    rest = InputView(job_id=job.id).model_dump_json(exclude={"input"}).encode()
+    return await _passed(parts, job.input, before=rest[:-1] + b',"input":', after=b"}")
 
 
 @described({200: ResultView}, query=ResultQuery)
@@ -39,7 +51,11 @@ async def result(parts: Parts, request: Request, caller: Caller) -> Response:
     wait = min(query_as(request, ResultQuery).wait, MAX_WAIT_SECONDS)
     job = await parts.watching.ended_job(caller.name, job_id_of(request), wait_seconds=wait)
     before, after = _around(job)
-    payload = job.result or Payload(text="null")
+    return await _passed(parts, job.result or Payload(text="null"), before=before, after=after)
+
+
+async def _passed(parts: Parts, payload: Payload, *, before: bytes, after: bytes) -> Response:
+    """Answer with a payload's own text between two others."""
     if payload.artifact is None:
         return Response(before + (payload.text or "").encode() + after, media_type=JSON)
     content = await begun(parts.artifacts.read(payload.artifact.sha256))

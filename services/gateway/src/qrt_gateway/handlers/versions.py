@@ -44,7 +44,7 @@ UPLOAD_DEADLINE = timedelta(seconds=60)
 LATEST = "latest"
 """In place of a version's number."""
 TEXT = "text/plain; charset=utf-8"
-_PATH = "/v1/programs/{id}/versions"
+PATH = "/v1/programs/{id}/versions"
 _ANSWER_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 _STEP_SECONDS = 2.0
@@ -93,10 +93,10 @@ class LogQuery(BaseModel):
 def routes(parts: Parts) -> list[Route]:
     """Return the routes of versions."""
     return [
-        resource(parts, _PATH, get=list_versions, post=add_version),
-        resource(parts, _PATH + "/{number}", get=show),
-        resource(parts, _PATH + "/{number}/build", get=build),
-        resource(parts, _PATH + "/{number}/build/log", get=build_log),
+        resource(parts, PATH, get=list_versions, post=add_version),
+        resource(parts, PATH + "/{number}", get=show),
+        resource(parts, PATH + "/{number}/build", get=build),
+        resource(parts, PATH + "/{number}/build/log", get=build_log),
     ]
 
 
@@ -130,10 +130,10 @@ async def list_versions(parts: Parts, request: Request, caller: Caller) -> Respo
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a version, once its build has ended or the wait is over."""
     wait = min(query_as(request, VersionQuery).wait, MAX_WAIT_SECONDS)
-    version = await _version(parts, request, caller)
+    version = await version_in(parts, request, caller)
     if wait and version.build.state is BuildState.BUILDING:
         page = await _awaited(parts, caller, id_in(request), version.number, after=_NO_LINE, wait=wait)
-        now = await _version(parts, request, caller)
+        now = await version_in(parts, request, caller)
         version = now.model_copy(update={"build": page.build}) if now.number == version.number else now
     return json(VersionView.of(version))
 
@@ -142,7 +142,7 @@ async def show(parts: Parts, request: Request, caller: Caller) -> Response:
 async def build(parts: Parts, request: Request, caller: Caller) -> Response:
     """Tell how a version's build stands, with lines of its log."""
     query = query_as(request, BuildQuery)
-    program_id, number = id_in(request), (await _version(parts, request, caller)).number
+    program_id, number = id_in(request), (await version_in(parts, request, caller)).number
     wait = min(query.wait, MAX_BUILD_WAIT_SECONDS)
     page = await _awaited(parts, caller, program_id, number, after=query.after, wait=wait)
     return json(
@@ -161,7 +161,7 @@ async def build(parts: Parts, request: Request, caller: Caller) -> Response:
 async def build_log(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of a build as text, to the build's end if it is followed."""
     follow = query_as(request, LogQuery).follow
-    program_id, number = id_in(request), (await _version(parts, request, caller)).number
+    program_id, number = id_in(request), (await version_in(parts, request, caller)).number
     lines = _lines(parts, caller, program_id, number, follow=follow)
     return Streamed(await begun(lines), media_type=TEXT)
 
@@ -198,6 +198,18 @@ def id_in(request: Request) -> str:
     return id_of(request.path_params["id"], what="program")
 
 
+async def version_in(parts: Parts, request: Request, caller: Caller) -> VersionSummary:
+    """Return the version that a request's path names. Raises: NotFound."""
+    said = request.path_params["number"]
+    wanted = None if said == LATEST else _number(said)
+    cursor = None if wanted is None else str(wanted + 1)
+    command = ListVersions(caller=caller.name, program_id=id_in(request), limit=1, cursor=cursor)
+    page = await parts.bus.request(command)
+    if not page.versions or wanted not in (None, page.versions[0].number):
+        raise NotFound(f"the program has no version {wanted}; its newest is {page.total}", field="number")
+    return page.versions[0]
+
+
 async def _added(parts: Parts, request: Request, caller: Caller, program_id: str) -> Program:
     wanted = await body_as(request, AddVersionRequest, limit=parts.max_body_bytes)
     kind = ProgramKind.CONTAINER
@@ -207,18 +219,6 @@ async def _added(parts: Parts, request: Request, caller: Caller, program_id: str
     bundle = await parts.artifacts.put(bundle_of(wanted.source, kind))
     command = AddVersion(caller=caller.name, program_id=program_id, bundle=bundle, image=wanted.image)
     return await judged(parts, command, field="image" if wanted.source is None else "source")
-
-
-async def _version(parts: Parts, request: Request, caller: Caller) -> VersionSummary:
-    """Return the version that a request's path names."""
-    said = request.path_params["number"]
-    wanted = None if said == LATEST else _number(said)
-    cursor = None if wanted is None else str(wanted + 1)
-    command = ListVersions(caller=caller.name, program_id=id_in(request), limit=1, cursor=cursor)
-    page = await parts.bus.request(command)
-    if not page.versions or wanted not in (None, page.versions[0].number):
-        raise NotFound(f"the program has no version {wanted}; its newest is {page.total}", field="number")
-    return page.versions[0]
 
 
 def _number(text: str) -> int:

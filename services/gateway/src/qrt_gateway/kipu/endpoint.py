@@ -14,9 +14,11 @@ from qrt_contracts.commands import GetJob, GetProgram
 from qrt_contracts.faults import NotAuthenticated, NotFound
 from qrt_contracts.ids import dashed, plain
 from qrt_contracts.jobs import Job
+from qrt_contracts.rights import Scope
 from qrt_contracts.values import Program
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import service_path
+from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import answer, away
 from qrt_gateway.handlers.resource import Parts
@@ -87,7 +89,8 @@ def route(parts: Parts, path: str, **methods: Endpoint) -> Route:
 
     async def respond(request: Request, endpoint: Endpoint) -> Response:
         secret = secret_of(request.headers)
-        caller = await parts.accounts.authenticate(secret)
+        scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.RUN
+        caller = await admitted(parts.accounts.authenticate(secret), scope)
         return await endpoint(Asking(parts=parts, request=request, caller=caller, secret=secret))
 
     return _route(path, methods, respond)
@@ -103,7 +106,7 @@ def open_route(parts: Parts, path: str, **methods: Endpoint) -> Route:
     async def respond(request: Request, endpoint: Endpoint) -> Response:
         try:
             secret = _password_of(request.headers) or secret_of(request.headers)
-            caller = await parts.accounts.authenticate(secret)
+            caller = await admitted(parts.accounts.authenticate(secret), Scope.READ)
         except NotAuthenticated as fault:
             if request.headers.get("authorization"):
                 return _challenge(fault)

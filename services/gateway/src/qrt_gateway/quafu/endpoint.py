@@ -9,7 +9,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from qrt_contracts.faults import RuntimeFault
+from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.resource import Parts
@@ -43,6 +45,8 @@ class Endpoint:
 
     name: str
     method: str
+    scope: Scope
+    """What a caller's token needs."""
     answer: Callable[[Asking], Awaitable[Response]]
     codes: Mapping[str, int] = field(default_factory=dict)
     """Status by fault code, over the table all endpoints share."""
@@ -60,7 +64,7 @@ def route(parts: Parts, endpoint: Endpoint, dialect: Dialect) -> Route:
     async def dispatch(request: Request) -> Response:
         request.scope["qrt.route"] = path
         try:
-            caller = await parts.accounts.authenticate(secret_of(request.headers))
+            caller = await admitted(parts.accounts.authenticate(secret_of(request.headers)), endpoint.scope)
             return await endpoint.answer(Asking(parts=parts, request=request, caller=caller, dialect=dialect))
         except Exception as error:
             fault = error if isinstance(error, RuntimeFault) else away(error)

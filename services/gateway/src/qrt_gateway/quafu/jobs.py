@@ -10,6 +10,7 @@ from qrt_contracts.commands import CancelJob, DeleteJob, ResolveRun, SubmitJob
 from qrt_contracts.faults import Conflict, ProgramInvalid
 from qrt_contracts.ids import new_id
 from qrt_contracts.jobs import Job
+from qrt_contracts.rights import Scope
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Payload
 from qrt_gateway.domain.texts import text_of
@@ -158,13 +159,18 @@ ENDPOINTS = (
     Endpoint(
         name="programs_run_deploy",
         method="POST",
+        scope=Scope.RUN,
         answer=run,
         codes={"InvalidRequest": 401, "ProgramInvalid": 405},
     ),
-    Endpoint(name="get_result_wait", method="POST", answer=result_wait, bare=_NOT_THE_OWNER),
-    Endpoint(name="get_result_nowait", method="POST", answer=result_nowait, bare=_NOT_THE_OWNER),
-    Endpoint(name="job_status", method="GET", answer=status),
-    Endpoint(name="job_logs", method="GET", answer=logs),
-    Endpoint(name="job_cancel", method="POST", answer=cancel, bare=_NOT_THE_OWNER),
-    Endpoint(name="job_delete", method="GET", answer=delete),
+    Endpoint(
+        name="get_result_wait", method="POST", scope=Scope.READ, answer=result_wait, bare=_NOT_THE_OWNER
+    ),
+    Endpoint(
+        name="get_result_nowait", method="POST", scope=Scope.READ, answer=result_nowait, bare=_NOT_THE_OWNER
+    ),
+    Endpoint(name="job_status", method="GET", scope=Scope.READ, answer=status),
+    Endpoint(name="job_logs", method="GET", scope=Scope.READ, answer=logs),
+    Endpoint(name="job_cancel", method="POST", scope=Scope.RUN, answer=cancel, bare=_NOT_THE_OWNER),
+    Endpoint(name="job_delete", method="GET", scope=Scope.RUN, answer=delete),
 )

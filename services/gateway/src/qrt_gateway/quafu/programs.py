@@ -12,6 +12,7 @@ from qrt_contracts.commands import (
 )
 from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.ids import new_id
+from qrt_contracts.rights import Scope
 from qrt_contracts.values import Artifact, Program, Visibility
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.handlers.versions import UPLOAD_DEADLINE
@@ -104,9 +105,9 @@ async def _bytes_of(parts: Parts, bundle: Artifact) -> bytes:
 
 
 ENDPOINTS = (
-    Endpoint(name="programs_upload", method="POST", answer=upload),
-    Endpoint(name="program_update", method="POST", answer=update),
-    Endpoint(name="program_delete", method="DELETE", answer=delete),
-    Endpoint(name="programs", method="GET", answer=list_all, codes={"InvalidRequest": 405}),
-    Endpoint(name="program", method="GET", answer=show, codes={"InvalidRequest": 405}),
+    Endpoint(name="programs_upload", method="POST", scope=Scope.WRITE, answer=upload),
+    Endpoint(name="program_update", method="POST", scope=Scope.WRITE, answer=update),
+    Endpoint(name="program_delete", method="DELETE", scope=Scope.WRITE, answer=delete),
+    Endpoint(name="programs", method="GET", scope=Scope.READ, answer=list_all, codes={"InvalidRequest": 405}),
+    Endpoint(name="program", method="GET", scope=Scope.READ, answer=show, codes={"InvalidRequest": 405}),
 )

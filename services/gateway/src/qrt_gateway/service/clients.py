@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 
 from qrt_contracts.faults import Conflict, NotAuthenticated, NotFound
 from qrt_contracts.ids import new_id
-from qrt_gateway.domain.accounts import Caller, Client, digest_of, new_secret, require_someone
+from qrt_gateway.domain.accounts import (
+    Caller,
+    Client,
+    digest_of,
+    handed_on,
+    new_secret,
+    require_someone,
+)
 from qrt_gateway.ports import AccountStore, Clock
 from qrt_gateway.service.accounts import Accounts
 
@@ -42,7 +49,12 @@ class Clients:
             raise Conflict(f"an account can have {MAX_CLIENTS} clients")
         secret = new_secret()
         client = Client(
-            id=new_id(), digest=digest_of(secret), name=name, account=caller.name, created_at=self._clock()
+            id=new_id(),
+            digest=digest_of(secret),
+            name=name,
+            account=caller.name,
+            created_at=self._clock(),
+            scopes=handed_on(caller, None),
         )
         await self._store.add_client(client)
         return client, secret
@@ -74,6 +86,9 @@ class Clients:
         right = client is not None and hmac.compare_digest(client.digest, digest_of(secret))
         if client is None or not right or client.revoked_at is not None:
             raise NotAuthenticated("there is no client of this id and secret, or it was revoked")
+        account = await self._store.account(client.account)
+        if account is None or account.disabled:
+            raise NotAuthenticated("the account of this client is disabled")
         text, until = self._given.get(client_id, ("", now))
         if until - now < LIFETIME / 2:
             await self._store.forget_tokens(client_id, before=now)

@@ -1,6 +1,7 @@
 """One attempt's container: `ports.Sandbox`."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -29,6 +30,7 @@ from qrt_executor.ports import (
     Memory,
     MemoryBy,
     Order,
+    SandboxUnavailable,
     Sink,
     Stream,
 )
@@ -40,6 +42,7 @@ _RESULT = "output.json"
 _PATIENCE_SECONDS = 60.0
 """How long an engine that has gone away is waited for before an attempt in it counts as lost."""
 _ASK_SECONDS = 1.0
+_LOOK_SECONDS = 10.0
 _BY_SIGNAL = 128
 _DETAIL_CHARACTERS = 10_000
 
@@ -143,23 +146,34 @@ class Container:
         return self._exit
 
     async def _final_state(self) -> dict[str, Any] | None:
-        """Return the state of the container once it does not run; None if it is gone."""
-        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        while True:
+        """Return the state of the container once it does not run; None if nobody can say any more."""
+        clock, silent = asyncio.get_running_loop().time, 0.0
+        while not self._engine.given_up and (not silent or clock() - silent < _PATIENCE_SECONDS):
             try:
-                if not self._unstarted:
-                    await self._ask("POST", "wait", unending=True)
-                state: dict[str, Any] = (await self._ask("GET", "json"))["State"]
+                state = await self._state_in_a_while()
             except DockerError as exc:
-                if exc.status == GONE or asyncio.get_running_loop().time() > deadline:
+                if exc.status == GONE:
                     return None
             except UNREACHABLE:
-                if asyncio.get_running_loop().time() > deadline:
-                    return None
+                log.debug("the engine does not tell how a container stands")
             else:
                 if not state["Running"]:
                     return state
+                silent = 0.0
+                continue
+            silent = silent or clock()
             await asyncio.sleep(_ASK_SECONDS)
+        return None
+
+    async def _state_in_a_while(self) -> dict[str, Any]:
+        """Return the state once it does not run, or after some seconds: no one answer is waited for long."""
+        if not self._unstarted:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._ask("POST", "wait", unending=True)
+        async with asyncio.timeout(_LOOK_SECONDS):
+            state: dict[str, Any] = (await self._ask("GET", "json"))["State"]
+        return state
 
     def _exit_of(self, state: dict[str, Any]) -> Exit:
         code = int(state["ExitCode"])
@@ -226,8 +240,10 @@ class Container:
         try:
             async with self._holder.archive(OUTPUT) as response:
                 whole = await spool.fill(response, budget)
-        except (DockerError, *UNREACHABLE) as exc:
+        except DockerError as exc:
             raise Unavailable(f"the engine does not give out what the container has left: {exc}") from exc
+        except UNREACHABLE as exc:
+            raise SandboxUnavailable(f"the engine was lost with what the container has left: {exc}") from exc
         return await asyncio.to_thread(spool.look, budget, whole=whole)
 
     async def content(self, file: LeftFile) -> AsyncIterator[bytes]:
@@ -266,7 +282,7 @@ class Container:
                 raise Unavailable(f"the engine does not give out the container's result: {exc}") from exc
             return None
         except UNREACHABLE as exc:
-            raise Unavailable(f"the engine does not give out the container's result: {exc}") from exc
+            raise SandboxUnavailable(f"the engine was lost with the container's result: {exc}") from exc
 
     # --- closing ------------------------------------------------------------------------------
 

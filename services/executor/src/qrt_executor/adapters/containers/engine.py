@@ -32,6 +32,11 @@ class Engine:
     def __init__(self, docker: Docker) -> None:
         self.docker = docker
 
+    @property
+    def given_up(self) -> bool:
+        """Nothing can be asked any more: the engine was silent for too long, and is sought anew."""
+        return self.docker.session.closed
+
     async def info(self) -> Mapping[str, Any]:
         """Return what the engine tells of itself. Raises EngineFailed, or what `UNREACHABLE` holds."""
         found: Mapping[str, Any] = await self.ask("GET", "info")
@@ -67,6 +72,8 @@ class Engine:
         unending: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a call and give its response, to be read piece by piece. Raises DockerError."""
+        if self.given_up:
+            raise ConnectionError("the connection to the engine was given up")
         url = URL(f"{self.docker.docker_host}/{self.docker.api_version}/{path}")
         timeout = _UNENDING if unending else _CALL
         async with self.docker.session.request(

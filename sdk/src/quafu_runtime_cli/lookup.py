@@ -1,0 +1,97 @@
+"""Finding the program that somebody means, and completing names and ids in a shell."""
+
+import difflib
+
+import click
+from click.shell_completion import CompletionItem
+
+from quafu_runtime_cli.endings import CommandFailed
+from quafu_runtime_cli.state import State
+
+MANY = 50
+"""Names and ids that a shell is told of."""
+
+
+def find_program(state: State, given: str) -> str:
+    """Return the id of the program of an id or, among the caller's own, of a name.
+
+    Raises:
+        CommandFailed: there is none; names that are near are told.
+    """
+    from qrt_contracts.ids import plain
+
+    if (found := plain(given)) is not None:
+        return found
+    programs = state.service.programs(limit=None)
+    for program in programs:
+        if program.name == given:
+            return program.program_id
+    raise unknown_program(given, [program.name for program in programs])
+
+
+def unknown_program(given: str, names: list[str]) -> CommandFailed:
+    """Return the failure of a command that names a program which is not there."""
+    near = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    elif names:
+        hint = f"You have {', '.join(names[:10])}{' and more' if len(names) > 10 else ''}."
+    else:
+        hint = "You have no programs: quafu-runtime init NAME makes one, quafu-runtime upload NAME sends it."
+    return CommandFailed("NotFound", f"you have no program named {given!r}", hint, title="Not found")
+
+
+def _state_of(context: click.Context) -> State:
+    state = State()
+    named = context.params.get("profile") or (
+        context.parent.params.get("profile") if context.parent else None
+    )
+    state.profile = named
+    return state
+
+
+class ProgramName(click.ParamType[str]):
+    """A program's name or id, completed by asking the runtime."""
+
+    name = "program"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin so; none where there is no answer."""
+        del param
+        from quafu_runtime.errors import QuafuRuntimeError
+
+        try:
+            programs = _state_of(ctx).service.programs(limit=None)
+        except (QuafuRuntimeError, CommandFailed):
+            return []
+        names = [program.name for program in programs if program.name.startswith(incomplete)]
+        return [CompletionItem(name) for name in names[:MANY]]
+
+
+class JobId(click.ParamType[str]):
+    """A job's id, completed by asking the runtime for the newest ones."""
+
+    name = "job"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the ids that begin so; none where there is no answer."""
+        del param
+        from quafu_runtime.errors import QuafuRuntimeError
+
+        try:
+            jobs = _state_of(ctx).service.jobs(limit=MANY)
+        except (QuafuRuntimeError, CommandFailed):
+            return []
+        return [
+            CompletionItem(job.id, help=f"{job.program.name}")
+            for job in jobs
+            if job.id.startswith(incomplete)
+        ]
+
+
+PROGRAM = ProgramName()
+JOB = JobId()

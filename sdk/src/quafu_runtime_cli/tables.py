@@ -1,0 +1,136 @@
+"""Tables and facts on a terminal, cut to its width; through a pipe, whole and without colours."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from quafu_runtime._harmless import harmless_json, one_line
+from quafu_runtime_cli.state import State
+
+_ENDLESS = 4000
+"""Columns of a pipe: nothing is cut."""
+
+STATE_COLOURS = {
+    "SUCCEEDED": "green",
+    "FAILED": "red",
+    "CANCELLED": "yellow",
+    "RUNNING": "cyan",
+    "QUEUED": "blue",
+    "ready": "green",
+    "failed": "red",
+    "building": "cyan",
+    "online": "green",
+    "offline": "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its head, and whether it may be cut where the terminal is narrow."""
+
+    head: str
+    whole: bool = False
+    right: bool = False
+
+
+def table(state: State, columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Write a table, or on stderr what it means that there is none."""
+    written = list(rows)
+    if not written:
+        state.say(empty)
+        return
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        grid.add_column(
+            column.head,
+            no_wrap=True,
+            overflow="ellipsis",
+            justify="right" if column.right else "left",
+            min_width=_widest(written, columns.index(column)) if column.whole else None,
+        )
+    for row in written:
+        grid.add_row(*(Text(text := cell(each), style=STATE_COLOURS.get(text, "")) for each in row))
+    _write(state, grid)
+
+
+def facts(state: State, rows: Iterable[tuple[str, Any]]) -> None:
+    """Write names and values; those without a value are left out."""
+    shown = [(name, cell(value)) for name, value in rows if value not in (None, "", (), [], {})]
+    widest = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        colour = STATE_COLOURS.get(value)
+        told = state.style(value, fg=colour) if colour else value
+        state.text(f"{state.style(f'{name}:'.ljust(widest + 1), bold=True)} {told}")
+
+
+def cell(value: Any) -> str:
+    """Return a value as harmless text on one line."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return one_line(str(value))
+
+
+def pretty(value: Any) -> str:
+    """Return JSON data as text for people: indented, short lists on one line, nothing that commands."""
+    flat = json.dumps(value, ensure_ascii=False)
+    written = flat if len(flat) <= 80 else json.dumps(value, ensure_ascii=False, indent=2)
+    return "\n".join(map(harmless_json, written.split("\n")))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    number = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def age(moment: datetime | None) -> str:
+    """Return how long ago a moment was."""
+    if moment is None:
+        return "-"
+    return duration(max(0.0, (datetime.now(UTC) - moment).total_seconds())).replace(".0 s", " s")
+
+
+def _widest(rows: Sequence[Sequence[Any]], place: int) -> int:
+    return max(len(cell(row[place])) for row in rows)
+
+
+def _write(state: State, grid: Table) -> None:
+    terminal = sys.stdout.isatty()
+    console = Console(
+        file=sys.stdout,
+        width=None if terminal else _ENDLESS,
+        no_color=not state.colours,
+        force_terminal=None if state.colours else False,
+        highlight=False,
+    )
+    with console.capture() as captured:
+        console.print(grid)
+    for line in captured.get().splitlines():
+        state.text(line.rstrip())
