@@ -160,7 +160,8 @@ async def test_what_quafu_draws_and_compiles_with_is_loaded_when_a_program_uses_
             "import numpy as np, quafu",
             "from quafu.simulators import default_simulator",
             "from quafu.elements import pulses",
-            "unused = [name for name in ('matplotlib', 'networkx', 'numba') if name in sys.modules]",
+            "heavy = ('matplotlib', 'networkx', 'numba', 'requests')",
+            "unused = [name for name in heavy if name in sys.modules]",
             "q = quafu.QuantumCircuit(2)",
             "q.h(0)",
             "q.measure([0, 1])",
@@ -176,3 +177,21 @@ async def test_what_quafu_draws_and_compiles_with_is_loaded_when_a_program_uses_
     )
     assert told.end.end == "succeeded", told.detail
     assert json.loads(told.result) == [[], 2, 0.0, True, 0]
+
+
+async def test_quafu_still_catches_what_the_library_raises_that_it_asks_its_website_with(
+    executor: Rig,
+) -> None:
+    told = await executor.run(
+        body(
+            "from quafu.exceptions import ServerError",
+            "from quafu.utils.client_wrapper import ClientWrapper",
+            "try:",
+            "    ClientWrapper.post('http://127.0.0.1:9/', timeout=5)",
+            "except ServerError as error:",
+            "    import requests",
+            "    return isinstance(error.__cause__, requests.exceptions.RequestException)",
+        )
+    )
+    assert told.end.end == "succeeded", told.detail
+    assert json.loads(told.result) is True

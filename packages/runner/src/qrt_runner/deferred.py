@@ -1,7 +1,8 @@
 """What quafu imports and most programs never use, loaded when a program does use it.
 
-quafu imports what it draws with (matplotlib, networkx), and by way of `sparse` the compiler numba. Every
-fork of the zygote would copy the maps of all that and every exit free them: half of what a job's start costs.
+quafu imports what it draws with (matplotlib, networkx), what it asks its website with (requests), and by way
+of `sparse` the compiler numba. Every fork of the zygote would copy the maps of all that and every exit free
+them: more than half of what a job's start costs.
 """
 
 import importlib
@@ -11,7 +12,15 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-DEFERRED = ("matplotlib", "matplotlib.pyplot", "networkx", "scipy.special", "sparse")
+DEFERRED = (
+    "matplotlib",
+    "matplotlib.pyplot",
+    "networkx",
+    "requests",
+    "requests.exceptions",
+    "scipy.special",
+    "sparse",
+)
 
 
 @contextmanager
@@ -42,7 +51,7 @@ class _Module(ModuleType):
         if sys.modules.get(self.__name__) is self:  # somebody imports from it
             submodule = sys.modules.get(f"{self.__name__}.{name}")
             return submodule or _Name(name, (), {"home": self.__name__})
-        return getattr(importlib.import_module(self.__name__), name)
+        return getattr(_loaded(self.__name__), name)
 
 
 class _Name(type):
@@ -62,4 +71,19 @@ class _Name(type):
         return isinstance(instance, cls._real())
 
     def _real(cls) -> Any:
-        return getattr(importlib.import_module(cls.home), cls.__name__)
+        return getattr(_loaded(cls.home), cls.__name__)
+
+
+def _loaded(name: str) -> ModuleType:
+    """Return a real module, now also in place of the stand-ins that importers of its package hold.
+
+    Not all of what is done with an object can be passed on: an `except` takes real exceptions alone.
+    """
+    real, package = importlib.import_module(name), name.partition(".")[0]
+    for holder in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
+        for attribute, value in list(vars(holder).items()):
+            if type(value) is _Module and value.__name__.partition(".")[0] == package:
+                setattr(holder, attribute, importlib.import_module(value.__name__))
+            elif type(value) is _Name and value.home.partition(".")[0] == package:
+                setattr(holder, attribute, getattr(importlib.import_module(value.home), value.__name__))
+    return real
