@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
-from qrt_chassis.lifecycle import serve
+from qrt_chassis.lifecycle import run_async, serve
 from qrt_chassis.logging import configure
 from qrt_standalone.embedded import EmbeddedDatabaseError
 from qrt_standalone.run import NO_HEALTH, AlreadyRunningError, Standalone, compose, wait_until_reachable
@@ -150,7 +150,7 @@ def run() -> int:
         if arguments.temporary:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quafu-runtime-")))
         try:
-            asyncio.run(main(arguments, data))
+            run_async(main(arguments, data))
         except (AlreadyRunningError, EmbeddedDatabaseError, OSError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
