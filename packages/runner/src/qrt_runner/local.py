@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> NoReturn:
     if sys.platform == "linux":
         system.die_with_parent(os.getppid())
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+        stream.reconfigure(  # whatever the environment says
+            errors="backslashreplace", line_buffering=True, write_through=False
+        )  # type: ignore[union-attr]
     channel = socket.socket(fileno=int(arguments[1]))
     channel.set_inheritable(False)
     try:
