@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.browser.watched import watched
+from tests.browser.watched import STEP_SECONDS, watched
 from tests.support.engines import require
 from tests.system.client import Api
 from tests.system.composition import TOKEN, Composition, standalone
+
+
+expect.set_options(timeout=STEP_SECONDS * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -115,6 +115,7 @@ class StandIn:
 
     def app(self) -> Starlette:
         routes = [
+            Route("/v1/account", self._guarded(self.who_am_i)),
             Route("/v1/programs", self._guarded(self.create_program), methods=["POST"]),
             Route("/v1/programs", self._guarded(self.list_programs)),
             Route("/v1/programs/{id}", self._guarded(self.get_program)),
@@ -148,6 +149,9 @@ class StandIn:
             return response
 
         return handle
+
+    async def who_am_i(self, _: Request) -> Response:
+        return JSONResponse({"name": "tester", "role": "user", "admin": False})
 
     # --- programs ---
 

@@ -1,21 +1,13 @@
 """Tables and facts on a terminal, cut to its width; through a pipe, whole and without colours."""
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from quafu_runtime._harmless import harmless_json, one_line
 from quafu_runtime_cli.state import State
-
-_ENDLESS = 4000
-"""Columns of a pipe: nothing is cut."""
 
 STATE_COLOURS = {
     "SUCCEEDED": "green",
@@ -42,22 +34,14 @@ class Column:
 
 def table(state: State, columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Write a table, or on stderr what it means that there is none."""
-    written = list(rows)
-    if not written:
+    cells = [[cell(each) for each in row] for row in rows]
+    if not cells:
         state.say(empty)
         return
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        grid.add_column(
-            column.head,
-            no_wrap=True,
-            overflow="ellipsis",
-            justify="right" if column.right else "left",
-            min_width=_widest(written, columns.index(column)) if column.whole else None,
-        )
-    for row in written:
-        grid.add_row(*(Text(text := cell(each), style=STATE_COLOURS.get(text, "")) for each in row))
-    _write(state, grid)
+    from quafu_runtime_cli.grid import lines  # only here: what draws tables takes longest to import
+
+    for line in lines(columns, cells, colours=state.colours):
+        state.text(line)
 
 
 def facts(state: State, rows: Iterable[tuple[str, Any]]) -> None:
@@ -111,26 +95,16 @@ def duration(seconds: float) -> str:
 
 
 def age(moment: datetime | None) -> str:
-    """Return how long ago a moment was."""
+    """Return about how long ago a moment was."""
     if moment is None:
         return "-"
-    return duration(max(0.0, (datetime.now(UTC) - moment).total_seconds())).replace(".0 s", " s")
+    seconds = max(0, round((datetime.now(UTC) - moment).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
-def _widest(rows: Sequence[Sequence[Any]], place: int) -> int:
-    return max(len(cell(row[place])) for row in rows)
-
-
-def _write(state: State, grid: Table) -> None:
-    terminal = sys.stdout.isatty()
-    console = Console(
-        file=sys.stdout,
-        width=None if terminal else _ENDLESS,
-        no_color=not state.colours,
-        force_terminal=None if state.colours else False,
-        highlight=False,
-    )
-    with console.capture() as captured:
-        console.print(grid)
-    for line in captured.get().splitlines():
-        state.text(line.rstrip())
+def moment(text: str | None) -> datetime | None:
+    """Return the time of an answer that is read as JSON data."""
+    return None if text is None else datetime.fromisoformat(text)

@@ -127,8 +127,9 @@ The runtime is serving on {whole.url}
 Your token is {whole.token} (kept in {settings.token_file})
 
 Try next, in another terminal:
+  quafu-runtime login {whole.url} --token-stdin < {settings.token_file}
+  quafu-runtime init bell && quafu-runtime upload bell && quafu-runtime run bell --watch
   export QUAFU_RUNTIME_URL={whole.url} QUAFU_RUNTIME_TOKEN=$(cat {settings.token_file})
-  .venv/bin/python examples/tour.py
   curl -H "Authorization: Bearer $QUAFU_RUNTIME_TOKEN" {whole.url}/v1/jobs
 
 Stop it with Ctrl-C; the next start finds every program, job and result again."""

@@ -34,6 +34,9 @@ class MemoryAccounts:
     async def accounts(self, *, after: str, limit: int) -> list[Account]:
         return [self.known[name] for name in sorted(self.known) if name > after][:limit]
 
+    async def names(self, among: Collection[str]) -> set[str]:
+        return self.known.keys() & set(among)
+
     async def change_account(self, name: str, *, role: Role, disabled: bool) -> bool:
         self.known[name] = replace(self.known[name], role=role, disabled=disabled)
         return True

@@ -20,6 +20,7 @@ from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Exchange
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output, OutputKind
+from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.service import mailbox, recent
 from qrt_gateway.service.live import Live
 from qrt_gateway.service.watching import Watching
@@ -27,6 +28,7 @@ from tests.support.waiting import wait_until
 from tests.unit.gateway.fakes import NOW, FakeScheduler
 
 JOB = "0" * 32
+ALICE = Caller("alice", admin=False)
 
 
 class UnreliableWorld:
@@ -168,7 +170,7 @@ async def play(steps: Steps, end_fate: str, starts: list[int]) -> tuple[list[lis
     async def listen(frames: list[Frame]) -> None:
         while not frames:
             with contextlib.suppress(Unavailable):  # nobody answered the first question: ask again
-                async for frame in watch.follow("alice", JOB):
+                async for frame in watch.follow(ALICE, JOB):
                     frames.append(frame)  # noqa: PERF401 - what came before an error counts
 
     async with live.subscribed(), asyncio.timeout(20), asyncio.TaskGroup() as group:
@@ -268,7 +270,7 @@ async def test_a_listener_that_comes_back_gets_only_what_it_has_not_seen() -> No
         await world.emit(7, "lost")
         await world.end("lost")
         watch = Watching(world, live)  # type: ignore[arg-type]
-        frames = [frame async for frame in watch.follow("alice", JOB, attempt=1, after=4)]
+        frames = [frame async for frame in watch.follow(ALICE, JOB, attempt=1, after=4)]
     assert texts(frames) == ["1:5", "1:6", "1:7"]
     assert not any(isinstance(frame, AttemptFrame) for frame in frames)
 
@@ -281,7 +283,7 @@ async def test_after_without_an_attempt_means_the_newest_one() -> None:
         await world.emit(3, "lost")
         await world.end("lost")
         watch = Watching(world, live)  # type: ignore[arg-type]
-        frames = [frame async for frame in watch.follow("alice", JOB, after=2)]
+        frames = [frame async for frame in watch.follow(ALICE, JOB, after=2)]
     assert texts(frames) == ["1:3"]
 
 
@@ -293,7 +295,7 @@ async def test_an_attempt_that_never_was_starts_at_the_beginning() -> None:
         await world.emit(2, "lost")
         await world.end("lost")
         watch = Watching(world, live)  # type: ignore[arg-type]
-        frames = [frame async for frame in watch.follow("alice", JOB, attempt=9, after=100)]
+        frames = [frame async for frame in watch.follow(ALICE, JOB, attempt=9, after=100)]
     assert texts(frames) == ["1:1", "1:2"]
 
 
@@ -303,7 +305,7 @@ async def test_an_aligned_live_message_is_passed_on_as_one_shared_frame() -> Non
     async with live.subscribed(), asyncio.timeout(10):
         await world.become(JobState.RUNNING, "lost")
         watch = Watching(world, live)  # type: ignore[arg-type]
-        one, two = watch.follow("alice", JOB), watch.follow("alice", JOB)
+        one, two = watch.follow(ALICE, JOB), watch.follow(ALICE, JOB)
         for each in (one, two):
             await consume(each, 2)  # attempt, state
         await world.emit(2, "sent")
@@ -319,9 +321,9 @@ async def test_a_thousand_who_come_at_once_are_told_the_past_by_one_question_and
         await world.become(JobState.RUNNING, "lost")
         await world.emit(2, "lost")
         world.store(2)
-        first = watch.follow("alice", JOB)
+        first = watch.follow(ALICE, JOB)
         await anext(first)
-        listeners = [watch.follow("alice", JOB) for _ in range(1000)]
+        listeners = [watch.follow(ALICE, JOB) for _ in range(1000)]
         for _ in range(2):  # attempt, state
             await asyncio.gather(*(anext(each) for each in listeners))
         frames = [await anext(each) for each in listeners]
@@ -340,17 +342,17 @@ async def test_who_comes_to_a_job_that_is_followed_is_told_from_what_was_heard(m
         await world.become(JobState.RUNNING, "lost")
         await world.emit(2, "lost")
         world.store(2)
-        first = watch.follow("alice", JOB)
+        first = watch.follow(ALICE, JOB)
         await consume(first, 3)  # attempt, state, what was before
         for _ in range(20):
             await world.emit(1, "sent")
         for _ in range(2):  # the first of them reads what none has heard; the second finds it here
             asked = world.asked
-            other = watch.follow("alice", JOB)
+            other = watch.follow(ALICE, JOB)
             assert texts(await consume(other, 23)) == [f"1:{number}" for number in range(1, 23)]
             await other.aclose()
         assert world.asked == asked + 1  # the job, for whose it is and how it stands
-        back = watch.follow("alice", JOB, attempt=1, after=20)
+        back = watch.follow(ALICE, JOB, attempt=1, after=20)
         assert texts(await consume(back, 3)) == ["1:21", "1:22"]
         await back.aclose()
         await first.aclose()
@@ -366,7 +368,7 @@ async def test_a_gap_is_filled_from_history_at_once() -> None:
     live, watch = await listening(world)
     async with live.subscribed(), asyncio.timeout(10):
         await world.become(JobState.RUNNING, "lost")
-        frames = watch.follow("alice", JOB)
+        frames = watch.follow(ALICE, JOB)
         await consume(frames, 2)
         await world.emit(2, "lost")
         await world.emit(1, "sent")
@@ -381,7 +383,7 @@ async def test_the_whole_history_of_a_running_job_comes_without_news() -> None:
         await world.become(JobState.RUNNING, "lost")
         await world.emit(10, "lost")
         world.store(10)
-        frames = watch.follow("alice", JOB)
+        frames = watch.follow(ALICE, JOB)
         assert len(texts(await consume(frames, 6))) == 10  # attempt, state, four pages of three
         await frames.aclose()
 
@@ -394,7 +396,7 @@ async def test_a_message_of_an_earlier_attempt_is_dropped() -> None:
         await world.emit(1, "delayed")
         await world.become(JobState.QUEUED, "lost")
         await world.become(JobState.RUNNING, "lost")
-        frames = watch.follow("alice", JOB)
+        frames = watch.follow(ALICE, JOB)
         await consume(frames, 2)
         await world.release()
         await world.emit(1, "sent")
@@ -408,7 +410,7 @@ async def test_what_was_missed_is_asked_for_at_once_after(interruption: str) -> 
     live, watch = await listening(world)
     async with live.subscribed(), asyncio.timeout(10):
         await world.become(JobState.RUNNING, "lost")
-        frames = watch.follow("alice", JOB)
+        frames = watch.follow(ALICE, JOB)
         await consume(frames, 2)
         if interruption == "a reconnect":
             await world.emit(2, "lost")
@@ -430,7 +432,7 @@ async def test_an_end_that_nobody_told_is_found_by_the_sweep() -> None:
     live, watch = await listening(world, sweep_seconds=0.01)
     async with live.subscribed(), asyncio.timeout(10):
         await world.become(JobState.RUNNING, "lost")
-        frames = watch.follow("alice", JOB)
+        frames = watch.follow(ALICE, JOB)
         await consume(frames, 2)
         await world.end("lost")
         assert isinstance(await anext(frames), EndFrame)
@@ -440,13 +442,13 @@ async def test_a_stopping_gateway_ends_its_streams_with_a_passing_fault() -> Non
     world = UnreliableWorld()
     live, watch = await listening(world)
     async with live.subscribed(), asyncio.timeout(10):
-        frames = watch.follow("alice", JOB)
+        frames = watch.follow(ALICE, JOB)
         await consume(frames, 1)
         live.close()
         with pytest.raises(Unavailable):
             await anext(frames)
         with pytest.raises(Unavailable):
-            await anext(watch.follow("alice", JOB))
+            await anext(watch.follow(ALICE, JOB))
 
 
 async def test_a_binding_is_shared_and_lingers_after_its_last_listener() -> None:
@@ -471,7 +473,7 @@ async def test_changes_of_state_come_without_a_binding_of_their_own() -> None:
     world = UnreliableWorld()
     live, watch = await listening(world)
     async with live.subscribed(), asyncio.timeout(10):
-        waiting = asyncio.create_task(watch.ended_job("alice", JOB, wait_seconds=10))
+        waiting = asyncio.create_task(watch.ended_job(ALICE, JOB, wait_seconds=10))
         await wait_until(lambda: world.asked == 1, description="the job was looked at")
         await world.end("sent")
         assert (await waiting).status is JobState.SUCCEEDED

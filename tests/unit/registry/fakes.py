@@ -9,9 +9,11 @@ from typing import Any
 from qrt_chassis.bus.port import Undeliverable
 from qrt_contracts.events import BuildVersion
 from qrt_contracts.faults import NotFound
+from qrt_contracts.rights import ProgramScope
 from qrt_contracts.values import Artifact, BuildState, Payload, Program, ProgramKind, Version
 from qrt_registry.domain import Finding, Project, name_taken
 from qrt_registry.orders import OpenBuild, build_key
+from qrt_registry.ports import ProgramFilter
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -81,13 +83,16 @@ class MemoryPrograms:
     async def delete(self, program: Program) -> bool:
         return self.programs.pop(program.id, None) is not None
 
-    async def page(self, owner: str, *, limit: int, before: str | None) -> list[Program]:
-        mine = [each for each in self.programs.values() if each.owner == owner]
-        mine = [each for each in mine if before is None or each.id < before]
+    async def page(self, which: ProgramFilter, *, limit: int, before: str | None) -> list[Program]:
+        mine = [each for each in self._of(which) if before is None or each.id < before]
         return sorted(mine, key=lambda each: each.id, reverse=True)[:limit]
 
-    async def count(self, owner: str) -> int:
-        return sum(each.owner == owner for each in self.programs.values())
+    async def count(self, which: ProgramFilter) -> int:
+        return len(self._of(which))
+
+    def _of(self, which: ProgramFilter) -> list[Program]:
+        assert which.scope is ProgramScope.OWN
+        return [each for each in self.programs.values() if each.owner == which.caller]
 
     def _free(self, owner: str, name: str) -> None:
         if any((each.owner, each.name) == (owner, name) for each in self.programs.values()):

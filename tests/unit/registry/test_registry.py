@@ -15,7 +15,15 @@ from qrt_contracts.commands import (
     ResolveRun,
     UpdateProgram,
 )
-from qrt_contracts.faults import Conflict, InvalidRequest, NameTaken, NotFound, ProgramInvalid, Unavailable
+from qrt_contracts.faults import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NameTaken,
+    NotFound,
+    ProgramInvalid,
+    Unavailable,
+)
 from qrt_contracts.values import (
     EnvironmentSpec,
     LimitOverrides,
@@ -188,12 +196,13 @@ async def test_a_public_program_is_seen_and_run_by_all_and_changed_by_its_owner(
     program = await world.create(visibility=Visibility.PUBLIC)
     assert (await world.registry.get(GetProgram(caller="bob", program_id=ONE))).program == program
     assert (await world.registry.resolve(ResolveRun(caller="bob", program_id=ONE))).run.program_id == ONE
+    with pytest.raises(NotFound):
+        await world.registry.get(GetProgram(caller="bob", name="hello"))
     for command in (
-        world.registry.get(GetProgram(caller="bob", name="hello")),
         world.registry.update(UpdateProgram(caller="bob", program_id=ONE, cost=1)),
         world.registry.delete(DeleteProgram(caller="bob", program_id=ONE)),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(Forbidden):
             await command
 
 

@@ -12,6 +12,7 @@ from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, JobC
 from qrt_contracts.ids import new_id
 from qrt_contracts.jobs import Job
 from qrt_contracts.message import Message
+from qrt_contracts.rights import Shares
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Isolation, Payload
 from qrt_scheduler.domain.needs import Needs
@@ -122,6 +123,9 @@ class FakeJobs:
         return True
 
     async def delete(self, job_id: str) -> bool:
+        raise NotImplementedError
+
+    async def share(self, job_id: str, shares: Shares) -> bool:
         raise NotImplementedError
 
     async def page(self, which: JobFilter, *, limit: int, before: str | None) -> list[Job]:

@@ -16,6 +16,7 @@ from pydantic import (
 
 from qrt_contracts.faults import FieldError, Problem
 from qrt_contracts.jobs import Attempt, Job, QueuePlace
+from qrt_contracts.rights import NO_SHARES, Shares
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
     Circuit,
@@ -145,6 +146,8 @@ class JobView(_View):
     """What it left in its output directory; their contents are at `/v1/jobs/{id}/files/{name}`."""
     skipped_files: tuple[SkippedFile, ...] = ()
     """What was left there besides and not kept, with the reasons."""
+    shares: Shares = NO_SHARES
+    """Who may read it besides its owner."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -179,6 +182,7 @@ class JobView(_View):
             partial=job.partial,
             files=job.files,
             skipped_files=job.skipped_files,
+            shares=job.shares,
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,

@@ -132,6 +132,14 @@ class GroupList(_View):
     groups: tuple[GroupView, ...]
 
 
+class SharesRequest(_Request):
+    """`PUT /v1/jobs/{id}/shares`: who may read the job from now on, besides its owner."""
+
+    groups: Annotated[tuple[GroupName, ...], Field(max_length=MAX_GROUPS)] = ()
+    """Groups that the caller is in."""
+    accounts: Annotated[tuple[AccountName, ...], Field(max_length=MAX_GROUPS)] = ()
+
+
 class CreateClientRequest(_Request):
     """`POST /v1/clients`: an OAuth2 client of the caller's own account, for programs that ask `/token`."""
 

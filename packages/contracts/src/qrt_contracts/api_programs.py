@@ -11,6 +11,7 @@ import pydantic_core
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from qrt_contracts.api import _Request, _View
+from qrt_contracts.api_accounts import MAX_GROUPS, GroupName
 from qrt_contracts.commands import VersionSummary
 from qrt_contracts.values import (
     Artifact,
@@ -32,10 +33,16 @@ ImageName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 """The name of a container's image, such as `registry.example/team/name:tag`."""
 
 
+Groups = Annotated[tuple[GroupName, ...], Field(max_length=MAX_GROUPS)]
+"""Whom a program of the visibility `group` is shared with: its owner is in each of them."""
+
+
 class _Description(_Request):
     """What describes a program, besides what it holds."""
 
     visibility: Visibility = Visibility.PRIVATE
+    groups: Groups = ()
+    """For the visibility `group`, and only there."""
     description: str | None = Field(default=None, max_length=10_000)
     backend: str | None = Field(default=None, max_length=128)
     group: str | None = Field(default=None, max_length=128)
@@ -79,13 +86,21 @@ def _from_json(value: Any) -> Any:
         raise ValueError("this must be a JSON object") from None
 
 
+def _list_from_json(value: Any) -> Any:
+    try:
+        return _from_json(value)
+    except ValueError:
+        raise ValueError("this must be a JSON array") from None
+
+
 class ProgramForm(_Description):
-    """`POST /v1/programs` as `multipart/form-data`, besides the part `archive`; objects are JSON texts."""
+    """`POST /v1/programs` as `multipart/form-data`, besides the part `archive`; what is no text is JSON."""
 
     name: ProgramName | None = None
     """Unless it is given, the name in the project's `planqk.json`."""
     kind: ProgramKind | None = None
     """Unless it is given, what the project's `planqk.json` says, or else `template`."""
+    groups: Annotated[Groups, BeforeValidator(_list_from_json)] = ()
     limits: Annotated[LimitOverrides, BeforeValidator(_from_json)] = LimitOverrides()
     quota: Annotated[Quota, BeforeValidator(_from_json)] = Quota()
 
@@ -112,6 +127,7 @@ class UpdateProgramRequest(_Request):
 
     name: ProgramName | None = None
     visibility: Visibility | None = None
+    groups: Groups | None = None
     description: str | None = Field(default=None, max_length=10_000)
     backend: str | None = Field(default=None, max_length=128)
     group: str | None = Field(default=None, max_length=128)
@@ -190,6 +206,7 @@ class ProgramView(_View):
     owner: str
     kind: ProgramKind
     visibility: Visibility
+    groups: tuple[str, ...] = ()
     description: str | None
     backend: str | None
     group: str | None

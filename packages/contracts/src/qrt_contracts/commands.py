@@ -1,7 +1,8 @@
 """Requests between services and their replies.
 
 `caller` is the account on whose behalf a command is sent: the owner of what it creates, and the
-one whose view decides what it may see. The gateway authenticates it; nobody else re-checks.
+one whose view decides what it may see, together with its `rights`. The gateway authenticates it and
+knows its rights; nobody else re-checks who it is, and who keeps a thing decides who may see it.
 """
 
 from datetime import datetime
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from qrt_contracts.jobs import Job, QueuePlace
 from qrt_contracts.message import Command, Done, Reply, Value
+from qrt_contracts.rights import NO_RIGHTS, JobScope, ProgramScope, Rights, Shares
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
     Artifact,
@@ -48,6 +50,7 @@ __all__ = [
     "ReadOutputs",
     "ResolveRun",
     "RunResolved",
+    "ShareJob",
     "SubmitJob",
     "Submitted",
     "UpdateProgram",
@@ -60,12 +63,14 @@ class RegistryCommand(Command[Reply], Generic[Reply]):
     """A command the registry answers."""
 
     service: ClassVar[str] = "registry"
+    rights: Rights = NO_RIGHTS
 
 
 class SchedulerCommand(Command[Reply], Generic[Reply]):
     """A command the scheduler answers."""
 
     service: ClassVar[str] = "scheduler"
+    rights: Rights = NO_RIGHTS
 
 
 # --- programs ---------------------------------------------------------------------------------
@@ -81,7 +86,8 @@ class ProgramFound(Value):
 class CreateProgram(RegistryCommand[ProgramFound]):
     """Create a program with its first version.
 
-    Raises: ProgramInvalid, NameTaken. `bundle` is already stored; `kind` says how to read it.
+    Raises: ProgramInvalid, NameTaken, InvalidRequest (the groups).
+    `bundle` is already stored; `kind` says how to read it.
     """
 
     schema_name: ClassVar[str] = "registry.create_program"
@@ -100,6 +106,7 @@ class CreateProgram(RegistryCommand[ProgramFound]):
     image: str | None = Field(default=None, max_length=512)
     """Only for a CONTAINER, in place of a Dockerfile; the bundle is empty then."""
     visibility: Visibility = Visibility.PRIVATE
+    groups: tuple[str, ...] = ()
     description: str | None = None
     """None: the description in a project's `planqk.json`, if it has one."""
     backend: str | None = None
@@ -113,7 +120,7 @@ class CreateProgram(RegistryCommand[ProgramFound]):
 class AddVersion(RegistryCommand[ProgramFound]):
     """Give a program a new version. The bundle of the newest version again changes nothing.
 
-    Raises: NotFound, ProgramInvalid.
+    Raises: NotFound, Forbidden, ProgramInvalid.
     """
 
     schema_name: ClassVar[str] = "registry.add_version"
@@ -126,7 +133,10 @@ class AddVersion(RegistryCommand[ProgramFound]):
 
 
 class UpdateProgram(RegistryCommand[ProgramFound]):
-    """Change what describes a program; what is None stays. Raises: NotFound, NameTaken."""
+    """Change what describes a program; what is None stays.
+
+    Raises: NotFound, Forbidden (the caller may see it alone), NameTaken, InvalidRequest (the groups).
+    """
 
     schema_name: ClassVar[str] = "registry.update_program"
     reply_type: ClassVar[type[Value]] = ProgramFound
@@ -135,6 +145,7 @@ class UpdateProgram(RegistryCommand[ProgramFound]):
     program_id: str
     name: str | None = None
     visibility: Visibility | None = None
+    groups: tuple[str, ...] | None = None
     description: str | None = None
     backend: str | None = None
     group: str | None = None
@@ -145,7 +156,7 @@ class UpdateProgram(RegistryCommand[ProgramFound]):
 
 
 class DeleteProgram(RegistryCommand[Done]):
-    """Delete a program. Its jobs keep their own copy of what they ran. Raises: NotFound."""
+    """Delete a program. Its jobs keep their own copy of what they ran. Raises: NotFound, Forbidden."""
 
     schema_name: ClassVar[str] = "registry.delete_program"
     reply_type: ClassVar[type[Value]] = Done
@@ -175,12 +186,14 @@ class ProgramPage(Value):
 
 
 class ListPrograms(RegistryCommand[ProgramPage]):
-    """List the caller's own programs."""
+    """List the caller's own programs, or those of a scope. Raises: Forbidden (for `all`)."""
 
     schema_name: ClassVar[str] = "registry.list_programs"
     reply_type: ClassVar[type[Value]] = ProgramPage
 
     caller: str
+    scope: ProgramScope = ProgramScope.OWN
+    name: str | None = None
     limit: int = Field(default=50, ge=1, le=500)
     cursor: str | None = None
 
@@ -305,7 +318,7 @@ class SubmitJob(SchedulerCommand[Submitted]):
 
 
 class GetJob(SchedulerCommand[Submitted]):
-    """Find one of the caller's jobs. Raises: NotFound."""
+    """Find a job that the caller may see. Raises: NotFound."""
 
     schema_name: ClassVar[str] = "scheduler.get_job"
     reply_type: ClassVar[type[Value]] = Submitted
@@ -324,12 +337,13 @@ class JobPage(Value):
 
 
 class ListJobs(SchedulerCommand[JobPage]):
-    """List the caller's jobs."""
+    """List the caller's jobs, or those of a scope. Raises: Forbidden (for `all`)."""
 
     schema_name: ClassVar[str] = "scheduler.list_jobs"
     reply_type: ClassVar[type[Value]] = JobPage
 
     caller: str
+    scope: JobScope = JobScope.ME
     program_id: str | None = None
     status: JobState | None = None
     tag: str | None = None
@@ -340,7 +354,8 @@ class ListJobs(SchedulerCommand[JobPage]):
 class CancelJob(SchedulerCommand[Submitted]):
     """Ask for a job's end. A queued job ends at once, a running one when its program is dead.
 
-    Cancelling a job that has ended changes nothing; the reply shows how it ended. Raises: NotFound.
+    Cancelling a job that has ended changes nothing; the reply shows how it ended.
+    Raises: NotFound, Forbidden (the caller may only read it).
     """
 
     schema_name: ClassVar[str] = "scheduler.cancel_job"
@@ -351,13 +366,27 @@ class CancelJob(SchedulerCommand[Submitted]):
 
 
 class DeleteJob(SchedulerCommand[Done]):
-    """Forget an ended job, its result and its outputs. Raises: NotFound, Conflict (not ended)."""
+    """Forget an ended job, its result and its outputs. Raises: NotFound, Forbidden, Conflict (not ended)."""
 
     schema_name: ClassVar[str] = "scheduler.delete_job"
     reply_type: ClassVar[type[Value]] = Done
 
     caller: str
     job_id: str
+
+
+class ShareJob(SchedulerCommand[Submitted]):
+    """Set with whom a job is shared, in place of what was set before.
+
+    Raises: NotFound, Forbidden (the caller may only read it), InvalidRequest (a group it is not in).
+    """
+
+    schema_name: ClassVar[str] = "scheduler.share_job"
+    reply_type: ClassVar[type[Value]] = Submitted
+
+    caller: str
+    job_id: str
+    shares: Shares
 
 
 class OutputPage(Value):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from qrt_contracts.faults import Problem
 from qrt_contracts.message import Value
+from qrt_contracts.rights import NO_SHARES, Shares
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Isolation, OutputFile, Payload, RunSpec, SkippedFile, Usage
 
@@ -76,6 +77,8 @@ class Job(Value):
     tags: tuple[str, ...] = ()
     confidential: str | None = None
     """A sealed `Confidential`; gone once the job has ended."""
+    shares: Shares = NO_SHARES
+    """Who may read it besides its owner."""
     revision: int = 0
     """Counts stored changes: with status and attempt, what a writer must have seen to write."""
     created_at: datetime

@@ -48,5 +48,25 @@ class Shares(Value):
     accounts: tuple[str, ...] = ()
 
 
+class ProgramScope(StrEnum):
+    """Which programs to list."""
+
+    OWN = "own"
+    VISIBLE = "visible"
+    """The caller's own, those shared with a group of the caller, and public ones."""
+    ALL = "all"
+    """Everybody's; administrators alone."""
+
+
+class JobScope(StrEnum):
+    """Whose jobs to list."""
+
+    ME = "me"
+    SHARED = "shared"
+    """Those of others that are shared with the caller."""
+    ALL = "all"
+    """Everybody's; administrators alone."""
+
+
 NO_RIGHTS = Rights()
 NO_SHARES = Shares()

@@ -60,6 +60,8 @@ class Visibility(StrEnum):
     """Who may see and run a program besides its owner."""
 
     PRIVATE = "private"
+    GROUP = "group"
+    """The members of the program's `groups`."""
     PUBLIC = "public"
 
 
@@ -177,9 +179,12 @@ class Program(Value):
     name: str
     kind: ProgramKind = ProgramKind.QUAFU
     visibility: Visibility = Visibility.PRIVATE
+    groups: tuple[str, ...] = ()
+    """Whom it is shared with where its visibility is `group`; none otherwise."""
     description: str | None = None
     backend: str | None = None
     group: str | None = None
+    """A word of its owner's, which says nothing about who may see it."""
     cost: float | None = None
     limits: LimitOverrides = LimitOverrides()
     max_attempts: int = Field(default=3, ge=1, le=20)

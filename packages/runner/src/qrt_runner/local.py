@@ -23,8 +23,9 @@ def main(arguments: list[str]) -> NoReturn:
 
     if sys.platform == "linux":
         system.die_with_parent(os.getppid())
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    line_by_line: dict[str, Any] = {"line_buffering": True, "write_through": False}
+    for stream in (sys.stdout, sys.stderr):  # whatever the environment says
+        stream.reconfigure(errors="backslashreplace", **line_by_line)  # type: ignore[union-attr]
     channel = socket.socket(fileno=int(arguments[1]))
     channel.set_inheritable(False)
     try:

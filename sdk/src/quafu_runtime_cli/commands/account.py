@@ -93,6 +93,6 @@ def whoami_command(state: State) -> None:
             ("groups", ", ".join(told.get("groups") or ())),
             ("scopes", ", ".join(told.get("scopes") or ())),
             ("token", token.get("name")),
-            ("expires", token.get("expires_at")),
+            ("expires", tables.moment(token.get("expires_at"))),
         ],
     )

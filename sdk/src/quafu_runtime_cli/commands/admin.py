@@ -56,7 +56,13 @@ def users(context: click.Context, state: State) -> None:
         return
     columns = (Column("NAME"), Column("ROLE"), Column("GROUPS"), Column("DISABLED"), Column("CREATED"))
     rows = [
-        (each["name"], each["role"], ", ".join(each["groups"]), each["disabled"], each["created_at"])
+        (
+            each["name"],
+            each["role"],
+            ", ".join(each["groups"]),
+            each["disabled"],
+            tables.moment(each["created_at"]),
+        )
         for each in found
     ]
     tables.table(state, columns, rows, empty="No accounts.")
@@ -103,7 +109,10 @@ def groups(context: click.Context, state: State) -> None:
     if state.json:
         state.document({"groups": listed})
         return
-    rows = [(each["name"], ", ".join(each.get("members") or ()), each["created_at"]) for each in listed]
+    rows = [
+        (each["name"], ", ".join(each.get("members") or ()), tables.moment(each["created_at"]))
+        for each in listed
+    ]
     tables.table(state, (Column("NAME"), Column("MEMBERS"), Column("CREATED")), rows, empty="No groups.")
 
 
@@ -172,9 +181,9 @@ def tokens(context: click.Context, state: State, account: str | None) -> None:
             each["id"],
             each["name"],
             " ".join(each.get("scopes") or ()) or "all",
-            each["expires_at"],
-            each.get("last_used_at"),
-            each["revoked_at"],
+            tables.moment(each["expires_at"]),
+            tables.moment(each.get("last_used_at")),
+            tables.moment(each["revoked_at"]),
         )
         for each in found
     ]

@@ -127,7 +127,7 @@ def _letter(letter: dict[str, Any]) -> tuple[Any, ...]:
     return (
         letter.get("message_id"),
         letter.get("reason"),
-        letter.get("died_at"),
+        tables.moment(letter.get("died_at")),
         letter.get("schema"),
         letter.get("error"),
         body if isinstance(body, str) else json.dumps(body),
@@ -165,8 +165,9 @@ def audit(state: State, account: str | None, action: str | None, limit: int) -> 
         Column("ADDRESS"),
         Column("TOKEN"),
     )
-    names = ("at", "account", "action", "resource", "outcome", "address", "token")
-    tables.table(state, columns, [[each.get(name) for name in names] for each in found], empty="Nothing yet.")
+    names = ("account", "action", "resource", "outcome", "address", "token")
+    rows = [(tables.moment(each["at"]), *(each.get(name) for name in names)) for each in found]
+    tables.table(state, columns, rows, empty="Nothing yet.")
 
 
 COMMANDS = (executors, drain, undrain, dead_letters, audit)

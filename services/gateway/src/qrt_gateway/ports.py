@@ -69,6 +69,9 @@ class DirectoryStore(Protocol):
     async def accounts(self, *, after: str, limit: int) -> list[Account]:
         """Return up to `limit` accounts with names above `after`, by name."""
 
+    async def names(self, among: Collection[str]) -> set[str]:
+        """Return which of these names are those of accounts."""
+
     async def change_account(self, name: str, *, role: Role, disabled: bool) -> bool:
         """Set an account's role and whether it is disabled; False if there is none."""
 

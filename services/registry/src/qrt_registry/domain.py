@@ -6,7 +6,15 @@ from typing import Any
 
 from qrt_contracts.commands import CreateProgram, UpdateProgram, VersionSummary
 from qrt_contracts.events import VersionBuilt
-from qrt_contracts.faults import Conflict, FieldError, NameTaken, Problem, ProgramInvalid
+from qrt_contracts.faults import (
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    NameTaken,
+    Problem,
+    ProgramInvalid,
+)
+from qrt_contracts.rights import Rights
 from qrt_contracts.values import (
     Artifact,
     Build,
@@ -131,13 +139,14 @@ def name_taken(name: str) -> NameTaken:
 
 
 def created(command: CreateProgram, name: str, content: Content, *, now: datetime) -> Program:
-    """Return the program that a command asks for, with its first version."""
+    """Return the program that a command asks for, with its first version. Raises: InvalidRequest."""
     return Program(
         id=command.program_id,
         owner=command.caller,
         name=name,
         kind=content.kind,
         visibility=command.visibility,
+        groups=audience(command.visibility, command.groups, command.rights),
         description=content.description if command.description is None else command.description,
         backend=command.backend,
         group=command.group,
@@ -198,18 +207,50 @@ def _shortened(problem: Problem | None) -> Problem | None:
 
 
 def changes(program: Program, command: UpdateProgram) -> dict[str, Any]:
-    """Return the fields of `program` that a command sets to something else; None asks for nothing."""
+    """Return the fields of `program` that a command sets to something else; None asks for nothing.
+
+    Raises:
+        InvalidRequest: its groups are not what its visibility asks for, or not the caller's.
+    """
     wanted = {
         name: getattr(command, name)
         for name in UpdateProgram.model_fields
-        if name not in ("caller", "program_id") and getattr(command, name) is not None
+        if name not in ("caller", "rights", "program_id") and getattr(command, name) is not None
     }
+    if command.groups is not None or command.visibility not in (None, program.visibility):
+        visibility = command.visibility or program.visibility
+        wanted["groups"] = audience(visibility, command.groups or (), command.rights)
     return {name: value for name, value in wanted.items() if getattr(program, name) != value}
 
 
-def may_see(program: Program, caller: str) -> bool:
+def audience(visibility: Visibility, groups: tuple[str, ...], rights: Rights) -> tuple[str, ...]:
+    """Return the groups that a program of a visibility is shared with, sorted.
+
+    Raises:
+        InvalidRequest: there are none, or some that this visibility has no use for, or that the caller
+            is not in.
+    """
+    if visibility is Visibility.GROUP and not groups:
+        raise InvalidRequest("the visibility group needs groups: name at least one", field="groups")
+    if visibility is not Visibility.GROUP and groups:
+        raise InvalidRequest(
+            f"groups go with the visibility group; this program's is {visibility.value}", field="groups"
+        )
+    if not rights.all and (foreign := sorted(set(groups) - set(rights.groups))):
+        raise InvalidRequest(f"you are not in the group {foreign[0]!r}", field="groups")
+    return tuple(sorted(set(groups)))
+
+
+def may_see(program: Program, caller: str, rights: Rights) -> bool:
     """Tell whether `caller` may look at a program and run it."""
-    return program.owner == caller or program.visibility is Visibility.PUBLIC
+    if may_change(program, caller, rights) or program.visibility is Visibility.PUBLIC:
+        return True
+    return program.visibility is Visibility.GROUP and not set(program.groups).isdisjoint(rights.groups)
+
+
+def may_change(program: Program, caller: str, rights: Rights) -> bool:
+    """Tell whether `caller` may change a program and delete it."""
+    return rights.all or program.owner == caller
 
 
 def summary(program: Program, version: Version) -> VersionSummary:

@@ -1,14 +1,27 @@
 """What the registry's use cases need from outside."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from qrt_contracts.rights import ProgramScope
 from qrt_contracts.values import Artifact, BuildState, Payload, Program, ProgramKind, Version
 from qrt_registry.domain import Finding, Project
 from qrt_registry.orders import OpenBuild
 
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramFilter:
+    """Which programs to list, and for whom."""
+
+    scope: ProgramScope
+    caller: str
+    groups: tuple[str, ...]
+    """Of the caller."""
+    name: str | None = None
 
 
 class ProgramStore(Protocol):
@@ -41,11 +54,11 @@ class ProgramStore(Protocol):
     async def delete(self, program: Program) -> bool:
         """Forget a program and its versions; False if it is gone."""
 
-    async def page(self, owner: str, *, limit: int, before: str | None) -> list[Program]:
-        """Return up to `limit` programs of an owner, newest first, with ids below `before`."""
+    async def page(self, which: ProgramFilter, *, limit: int, before: str | None) -> list[Program]:
+        """Return up to `limit` programs, newest first, with ids below `before`."""
 
-    async def count(self, owner: str) -> int:
-        """Return how many programs an owner has."""
+    async def count(self, which: ProgramFilter) -> int:
+        """Return how many programs there are of a kind."""
 
 
 class BuildStore(Protocol):

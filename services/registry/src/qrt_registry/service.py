@@ -17,13 +17,18 @@ from qrt_contracts.commands import (
     UpdateProgram,
     VersionPage,
 )
-from qrt_contracts.faults import Conflict, InvalidRequest, NotFound, Unavailable
+from qrt_contracts.faults import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from qrt_contracts.rights import ProgramScope
 from qrt_contracts.values import BuildState, Program, ProgramKind, Version
 from qrt_registry import domain
 from qrt_registry.builds import Builds
 from qrt_registry.domain import MAX_VERSIONS, Content
 from qrt_registry.intake import Intake
-from qrt_registry.ports import Bundles, Clock, ProgramStore
+from qrt_registry.ports import Bundles, Clock, ProgramFilter, ProgramStore
+
+_OfProgram = (
+    AddVersion | UpdateProgram | DeleteProgram | GetProgram | ListVersions | ReadBuildLog | ResolveRun
+)
 
 RACES = 5
 """How often a change is tried anew after another writer was faster."""
@@ -70,10 +75,10 @@ class Registry:
 
     async def add_version(self, command: AddVersion) -> ProgramFound:
         """Give a program a new version; the bundle of the newest again changes nothing."""
-        program = await self._own(command.caller, command.program_id)
+        program = await self._own(command)
         content = await self._intake.accept(command.bundle, kind=program.kind, image=command.image)
         for _ in range(RACES):
-            program = await self._own(command.caller, command.program_id)
+            program = await self._own(command)
             version = domain.next_version(program, content, now=self._clock())
             if version is None:
                 return await self._rebuilt(program, content)
@@ -97,15 +102,15 @@ class Registry:
 
     async def update(self, command: UpdateProgram) -> ProgramFound:
         """Change what describes a program."""
-        program = await self._own(command.caller, command.program_id)
+        program = await self._own(command)
         fields, now = domain.changes(program, command), self._clock()
         if fields and not await self._programs.change(program, fields, now=now):
             raise _unknown(command.program_id)
-        return ProgramFound(program=await self._own(command.caller, command.program_id))
+        return ProgramFound(program=await self._own(command))
 
     async def delete(self, command: DeleteProgram) -> Done:
         """Forget a program. Its bundles stay: jobs run from their own copy of what they name."""
-        program = await self._own(command.caller, command.program_id)
+        program = await self._own(command)
         if not await self._programs.delete(program):
             raise _unknown(command.program_id)
         await self._builds.forget(program.id)
@@ -113,25 +118,30 @@ class Registry:
 
     async def get(self, command: GetProgram) -> ProgramFound:
         """Find a program, by id or by name among the caller's own."""
-        program = await self._visible(command.caller, command.program_id, command.name)
+        program = await self._visible(command, command.name)
         if not command.with_source or program.kind is not ProgramKind.QUAFU:
             return ProgramFound(program=program)
         source = await self._bundles.read_all(program.latest.bundle.sha256, limit=self._max_source_bytes)
         return ProgramFound(program=program, source=source.decode())
 
     async def list(self, command: ListPrograms) -> ProgramPage:
-        """List the caller's own programs, newest first."""
-        found = await self._programs.page(command.caller, limit=command.limit + 1, before=command.cursor)
+        """List the caller's own programs, or those of a scope, newest first."""
+        if command.scope is ProgramScope.ALL and not command.rights.all:
+            raise Forbidden("only administrators list everybody's programs")
+        which = ProgramFilter(
+            scope=command.scope, caller=command.caller, groups=command.rights.groups, name=command.name
+        )
+        found = await self._programs.page(which, limit=command.limit + 1, before=command.cursor)
         page = found[: command.limit]
         return ProgramPage(
             programs=tuple(page),
             next_cursor=page[-1].id if len(found) > command.limit else None,
-            total=await self._programs.count(command.caller),
+            total=await self._programs.count(which),
         )
 
     async def list_versions(self, command: ListVersions) -> VersionPage:
         """List the versions of a program that the caller may see, newest first."""
-        program = await self._visible(command.caller, command.program_id, None)
+        program = await self._visible(command)
         below = min(int(command.cursor or MAX_VERSIONS + 1), program.latest.number + 1)
         found = await self._programs.versions(program.id, limit=command.limit + 1, below=below)
         page = found[: command.limit]
@@ -143,7 +153,7 @@ class Registry:
 
     async def read_build_log(self, command: ReadBuildLog) -> BuildLogPage:
         """Read the log of a version's build, by whoever may see the program's source."""
-        program = await self._visible(command.caller, command.program_id, None)
+        program = await self._visible(command)
         number = command.version or program.latest.number
         if number > program.latest.number:
             raise _no_version(program, number)
@@ -153,7 +163,7 @@ class Registry:
 
     async def resolve(self, command: ResolveRun) -> RunResolved:
         """Find what running a program now means."""
-        program = await self._visible(command.caller, command.program_id, command.name)
+        program = await self._visible(command, command.name)
         if command.version in (None, program.latest.number):
             return _resolved(program, program.latest)
         version = await self._programs.version(program.id, command.version)
@@ -165,23 +175,24 @@ class Registry:
         program = await self._programs.get(command.program_id)
         return ProgramFound(program=program) if program and program.owner == command.caller else None
 
-    async def _own(self, caller: str, program_id: str) -> Program:
-        program = await self._programs.get(program_id)
-        if program is None or program.owner != caller:
-            raise _unknown(program_id)
+    async def _own(self, command: AddVersion | UpdateProgram | DeleteProgram) -> Program:
+        """Return a program that the caller may change. Raises: NotFound, Forbidden."""
+        program = await self._visible(command)
+        if not domain.may_change(program, command.caller, command.rights):
+            raise Forbidden(f"the program {program.name!r} is not yours: you may look at it and run it")
         return program
 
-    async def _visible(self, caller: str, program_id: str | None, name: str | None) -> Program:
-        if (program_id is None) == (name is None):
+    async def _visible(self, command: _OfProgram, name: str | None = None) -> Program:
+        if (command.program_id is None) == (name is None):
             raise InvalidRequest("name a program either by id or by name")
-        if program_id is None:
-            program = await self._programs.named(caller, name or "")
+        if command.program_id is None:
+            program = await self._programs.named(command.caller, name or "")
             if program is None:
                 raise NotFound(f"you have no program named {name!r}")
             return program
-        program = await self._programs.get(program_id)
-        if program is None or not domain.may_see(program, caller):
-            raise _unknown(program_id)
+        program = await self._programs.get(command.program_id)
+        if program is None or not domain.may_see(program, command.caller, command.rights):
+            raise _unknown(command.program_id)
         return program
 
 

@@ -1,7 +1,7 @@
 """What the scheduler does with each message: one use case each, no rules here."""
 
 from qrt_chassis.bus.port import CommandHandlers, Handlers, Subscription
-from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, ReadOutputs, SubmitJob
+from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, ReadOutputs, ShareJob, SubmitJob
 from qrt_contracts.events import (
     AttemptFinished,
     CancelRequested,
@@ -45,6 +45,7 @@ def commands(jobs: Jobs, history: History) -> CommandHandlers:
         ListJobs: jobs.list,
         CancelJob: jobs.cancel,
         DeleteJob: jobs.delete,
+        ShareJob: jobs.share,
         ReadOutputs: history.read,
     }
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from qrt_contracts.events import Event, JobOutput
 from qrt_contracts.jobs import Job
+from qrt_contracts.rights import Shares
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Output
 from qrt_scheduler.domain.needs import Needs
@@ -31,12 +32,17 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which of an owner's jobs to list."""
+    """Which jobs to list."""
 
-    owner: str
+    owner: str | None
+    """None is everybody's."""
     program_id: str | None = None
     status: JobState | None = None
     tag: str | None = None
+    shared_with: tuple[str, ...] | None = None
+    """Only jobs that are shared with any of these."""
+    not_of: str | None = None
+    """Leaves an owner's jobs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,9 @@ class JobStore(Protocol):
 
     async def update(self, old: Job, new: Job, outgoing: Outgoing) -> bool:
         """Store a change if the job still is as `old` says (status, attempt, revision); else False."""
+
+    async def share(self, job_id: str, shares: Shares) -> bool:
+        """Set with whom a job is shared, and nothing else of it; False if there is none."""
 
     async def delete(self, job_id: str) -> bool:
         """Remove an ended job and the idempotency keys that name it; False if there is none."""

@@ -70,6 +70,10 @@ class MongoAccounts:
         found = self._accounts.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
         return [_account(each) async for each in found]
 
+    async def names(self, among: Collection[str]) -> set[str]:
+        """Return which of these names are those of accounts."""
+        return {each["_id"] async for each in self._accounts.find({"_id": {"$in": list(among)}}, {"_id": 1})}
+
     async def change_account(self, name: str, *, role: Role, disabled: bool) -> bool:
         """Set an account's role and whether it is disabled; False if there is none."""
         result = await self._accounts.update_one({"_id": name}, {"$set": _standing(role, disabled=disabled)})

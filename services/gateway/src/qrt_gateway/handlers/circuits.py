@@ -33,10 +33,11 @@ def routes(parts: Parts) -> list[Route]:
 async def circuits(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return a page of the circuits that have ended."""
     query, job_id = query_as(request, CircuitsQuery), job_id_of(request)
-    attempt = (await parts.watching.job(caller.name, job_id)).attempt
+    attempt = (await parts.watching.job(caller, job_id)).attempt
     page = await parts.bus.request(
         ReadOutputs(
             caller=caller.name,
+            rights=caller.rights,
             job_id=job_id,
             attempt=attempt,
             after=query.after,

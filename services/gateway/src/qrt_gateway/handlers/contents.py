@@ -57,7 +57,9 @@ async def source(parts: Parts, request: Request, caller: Caller) -> Response:
 async def signature(parts: Parts, request: Request, caller: Caller) -> Response:
     """Tell what a version's `run` takes and gives, as far as that is known."""
     version, program_id = await version_in(parts, request, caller), id_in(request)
-    command = ResolveRun(caller=caller.name, program_id=program_id, version=version.number)
+    command = ResolveRun(
+        caller=caller.name, rights=caller.rights, program_id=program_id, version=version.number
+    )
     known = await _read(parts, (await parts.bus.request(command)).signature)
     fields = {} if known is None else known.model_dump(exclude={"check"})
     return json(SignatureView(program_id=program_id, version=version.number, kind=version.kind, **fields))

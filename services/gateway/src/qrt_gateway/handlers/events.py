@@ -54,7 +54,7 @@ async def events(parts: Parts, request: Request, caller: Caller) -> Response:
         attempt, after = int(found[1]), int(found[2])
         if found[3]:
             return Response(status_code=204)  # tells the client that there is no more to come for
-    frames = parts.watching.follow(caller.name, job_id, attempt=attempt, after=after)
+    frames = parts.watching.follow(caller, job_id, attempt=attempt, after=after)
     return Streamed(_texts(await begun(frames)), media_type="text/event-stream")
 
 

@@ -80,7 +80,9 @@ async def sent(parts: Parts, request: Request, file: OutputFile, text: bytes | N
 
 
 async def _job(parts: Parts, request: Request, caller: Caller) -> Job:
-    return (await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request)))).job
+    return (
+        await parts.bus.request(GetJob(caller=caller.name, rights=caller.rights, job_id=job_id_of(request)))
+    ).job
 
 
 def _range_of(request: Request, file: OutputFile) -> str | None:

@@ -9,12 +9,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from qrt_contracts.api import JobList, JobView, SubmitRequest
-from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, ResolveRun, SubmitJob
+from qrt_contracts.api_accounts import SharesRequest
+from qrt_contracts.commands import (
+    CancelJob,
+    DeleteJob,
+    GetJob,
+    ListJobs,
+    ResolveRun,
+    ShareJob,
+    SubmitJob,
+)
 from qrt_contracts.faults import InvalidRequest
 from qrt_contracts.ids import HexId, new_id
-from qrt_contracts.rights import Scope
+from qrt_contracts.rights import JobScope, Scope, Shares
 from qrt_contracts.states import JobState
-from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.domain.accounts import Caller, require_scope
 from qrt_gateway.domain.texts import canonical
 from qrt_gateway.handlers.described import Header, described
 from qrt_gateway.handlers.reading import body_as, id_of, query_as
@@ -39,6 +48,7 @@ class ListQuery(BaseModel):
     program_id: HexId | None = None
     status: JobState | None = None
     tag: str | None = Field(default=None, min_length=1, max_length=256)
+    owner: JobScope = JobScope.ME
     limit: int = Field(default=50, ge=1, le=500)
     cursor: HexId | None = None
 
@@ -49,6 +59,7 @@ def routes(parts: Parts) -> list[Route]:
         resource(parts, "/v1/jobs", get=list_jobs, post=submit),
         resource(parts, "/v1/jobs/{id}", get=show, delete=delete),
         resource(parts, "/v1/jobs/{id}/cancel", post=cancel),
+        resource(parts, "/v1/jobs/{id}/shares", put=share),
     ]
 
 
@@ -71,6 +82,7 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
     payload = await parts.artifacts.wrap(judged.text)
     command = SubmitJob(
         caller=caller.name,
+        rights=caller.rights,
         job_id=new_id(),
         run=resolved.run.model_copy(update={"seed": wanted.seed}),
         input=payload,
@@ -87,30 +99,53 @@ async def submit(parts: Parts, request: Request, caller: Caller) -> Response:
 
 @described({200: JobList}, query=ListQuery)
 async def list_jobs(parts: Parts, request: Request, caller: Caller) -> Response:
-    """List the caller's jobs, newest first."""
+    """List the caller's jobs, newest first, or those shared with it, or, for administrators, all."""
     query = query_as(request, ListQuery)
-    page = await parts.bus.request(ListJobs(caller=caller.name, **query.model_dump()))
+    if query.owner is JobScope.ALL:
+        require_scope(caller, Scope.ADMIN)
+    command = ListJobs(
+        caller=caller.name,
+        rights=caller.rights,
+        scope=query.owner,
+        **query.model_dump(exclude={"owner"}),
+    )
+    page = await parts.bus.request(command)
     return json(JobList(jobs=tuple(map(JobView.of, page.jobs)), next_cursor=page.next_cursor))
 
 
 @described({200: JobView})
 async def show(parts: Parts, request: Request, caller: Caller) -> Response:
     """Show a job; a queued one with its place, and why it waits."""
-    found = await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request), place=True))
+    found = await parts.bus.request(
+        GetJob(caller=caller.name, rights=caller.rights, job_id=job_id_of(request), place=True)
+    )
     return json(JobView.of(found.job, place=found.place))
 
 
 @described({200: JobView}, scopes=RUN)
 async def cancel(parts: Parts, request: Request, caller: Caller) -> Response:
     """Ask for a job's end; the answer shows where it stands now."""
-    reply = await parts.bus.request(CancelJob(caller=caller.name, job_id=job_id_of(request)))
+    reply = await parts.bus.request(
+        CancelJob(caller=caller.name, rights=caller.rights, job_id=job_id_of(request))
+    )
     return json(JobView.of(reply.job))
+
+
+@described({200: JobView}, body=SharesRequest, scopes=RUN)
+async def share(parts: Parts, request: Request, caller: Caller) -> Response:
+    """Set who may read a job besides its owner, in place of what was set before."""
+    job_id = job_id_of(request)
+    wanted = await body_as(request, SharesRequest, limit=parts.max_body_bytes)
+    await parts.directory.require_audience(caller, groups=wanted.groups, accounts=wanted.accounts)
+    shares = Shares(groups=wanted.groups, accounts=wanted.accounts)
+    command = ShareJob(caller=caller.name, rights=caller.rights, job_id=job_id, shares=shares)
+    return json(JobView.of((await parts.bus.request(command)).job))
 
 
 @described({204: "It is forgotten."}, refuses=(409,), scopes=RUN)
 async def delete(parts: Parts, request: Request, caller: Caller) -> Response:
     """Forget an ended job."""
-    await parts.bus.request(DeleteJob(caller=caller.name, job_id=job_id_of(request)))
+    await parts.bus.request(DeleteJob(caller=caller.name, rights=caller.rights, job_id=job_id_of(request)))
     return Response(status_code=204)
 
 
@@ -124,7 +159,11 @@ def _resolve(wanted: SubmitRequest, caller: Caller) -> ResolveRun:
     if program_id is not None:
         program_id = id_of(program_id, what="program", field="program_id")
     return ResolveRun(
-        caller=caller.name, program_id=program_id, name=wanted.program_name, version=wanted.version
+        caller=caller.name,
+        rights=caller.rights,
+        program_id=program_id,
+        name=wanted.program_name,
+        version=wanted.version,
     )
 
 

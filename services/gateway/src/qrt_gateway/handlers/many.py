@@ -82,7 +82,7 @@ class _Session:
 
     def __init__(self, parts: Parts, caller: Caller, websocket: WebSocket, group: asyncio.TaskGroup) -> None:
         self._parts = parts
-        self._caller = caller.name
+        self._caller = caller
         self._websocket = websocket
         self._write = writer(websocket)
         self._group = group

@@ -60,10 +60,11 @@ async def outputs(parts: Parts, request: Request, caller: Caller) -> Response:
     query, job_id = query_as(request, OutputsQuery), job_id_of(request)
     attempt = query.attempt
     if attempt is None:
-        attempt = (await parts.watching.job(caller.name, job_id)).attempt if query.after else 0
+        attempt = (await parts.watching.job(caller, job_id)).attempt if query.after else 0
     page = await parts.bus.request(
         ReadOutputs(
             caller=caller.name,
+            rights=caller.rights,
             job_id=job_id,
             attempt=attempt,
             after=query.after,
@@ -88,11 +89,11 @@ async def logs(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of the newest attempt as text: all of it once the job has ended."""
     follow, job_id = query_as(request, LogsQuery).follow, job_id_of(request)
     if follow:
-        return Streamed(await begun(_followed(parts, caller.name, job_id)), media_type=TEXT)
-    return StreamingResponse(await begun(log_text(parts, caller.name, job_id)), media_type=TEXT)
+        return Streamed(await begun(_followed(parts, caller, job_id)), media_type=TEXT)
+    return StreamingResponse(await begun(log_text(parts, caller, job_id)), media_type=TEXT)
 
 
-async def _followed(parts: Parts, caller: str, job_id: str) -> AsyncGenerator[str, None]:
+async def _followed(parts: Parts, caller: Caller, job_id: str) -> AsyncGenerator[str, None]:
     """Yield a job's log as it is written; where an attempt was lost, the next one begins anew."""
     begun_before = False
     async with aclosing(parts.watching.follow(caller, job_id)) as frames:
@@ -106,14 +107,14 @@ async def _followed(parts: Parts, caller: str, job_id: str) -> AsyncGenerator[st
                 yield ""
 
 
-async def log_text(parts: Parts, caller: str, job_id: str) -> AsyncIterator[str]:
+async def log_text(parts: Parts, caller: Caller, job_id: str) -> AsyncIterator[str]:
     """Yield the log of a job's newest attempt. Raises: NotFound, Unavailable."""
     async for outputs in pages(parts, caller, job_id, kind=OutputKind.LOG):
         yield "".join(each.data for each in outputs)
 
 
 async def pages(
-    parts: Parts, caller: str, job_id: str, *, kind: OutputKind
+    parts: Parts, caller: Caller, job_id: str, *, kind: OutputKind
 ) -> AsyncIterator[tuple[Output, ...]]:
     """Yield what is stored of a job's newest attempt, in pages that may be empty.
 
@@ -134,10 +135,13 @@ async def pages(
         page = following
 
 
-async def _page(parts: Parts, caller: str, job_id: str, before: OutputPage, kind: OutputKind) -> OutputPage:
+async def _page(
+    parts: Parts, caller: Caller, job_id: str, before: OutputPage, kind: OutputKind
+) -> OutputPage:
     return await parts.bus.request(
         ReadOutputs(
-            caller=caller,
+            caller=caller.name,
+            rights=caller.rights,
             job_id=job_id,
             attempt=before.attempt,
             after=before.last,

@@ -40,7 +40,9 @@ def routes(parts: Parts) -> list[Route]:
 @described({200: InputView})
 async def given(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return a job's input, without the secrets that were sent with it."""
-    job = (await parts.bus.request(GetJob(caller=caller.name, job_id=job_id_of(request)))).job
+    job = (
+        await parts.bus.request(GetJob(caller=caller.name, rights=caller.rights, job_id=job_id_of(request)))
+    ).job
     rest = InputView(job_id=job.id).model_dump_json(exclude={"input"}).encode()
     return await _passed(parts, job.input, before=rest[:-1] + b',"input":', after=b"}")
 
@@ -49,7 +51,7 @@ async def given(parts: Parts, request: Request, caller: Caller) -> Response:
 async def result(parts: Parts, request: Request, caller: Caller) -> Response:
     """Answer once the job has ended or the wait is over."""
     wait = min(query_as(request, ResultQuery).wait, MAX_WAIT_SECONDS)
-    job = await parts.watching.ended_job(caller.name, job_id_of(request), wait_seconds=wait)
+    job = await parts.watching.ended_job(caller, job_id_of(request), wait_seconds=wait)
     before, after = _around(job)
     return await _passed(parts, job.result or Payload(text="null"), before=before, after=after)
 

@@ -68,7 +68,7 @@ async def _frames(parts: Parts, websocket: WebSocket) -> AsyncGenerator[Frame, N
     job_id = id_of(websocket.path_params["id"], what="job")
     query = query_items(websocket.query_params.multi_items(), StreamQuery)
     return parts.watching.follow(
-        caller.name, job_id, attempt=query.attempt, after=query.after, write=writer(websocket)
+        caller, job_id, attempt=query.attempt, after=query.after, write=writer(websocket)
     )
 
 

@@ -108,7 +108,9 @@ async def add_version(parts: Parts, request: Request, caller: Caller) -> Respons
         upload = await upload_as(
             request, VersionForm, artifacts=parts.artifacts, limit=parts.max_archive_bytes
         )
-        command = AddVersion(caller=caller.name, program_id=program_id, bundle=upload.archive)
+        command = AddVersion(
+            caller=caller.name, rights=caller.rights, program_id=program_id, bundle=upload.archive
+        )
         found = await judged(parts, command, field=ARCHIVE)
     else:
         found = await _added(parts, request, caller, program_id)
@@ -120,7 +122,9 @@ async def add_version(parts: Parts, request: Request, caller: Caller) -> Respons
 async def list_versions(parts: Parts, request: Request, caller: Caller) -> Response:
     """List a program's versions, newest first."""
     query = query_as(request, ListQuery)
-    command = ListVersions(caller=caller.name, program_id=id_in(request), **query.model_dump())
+    command = ListVersions(
+        caller=caller.name, rights=caller.rights, program_id=id_in(request), **query.model_dump()
+    )
     page = await parts.bus.request(command)
     views = tuple(map(VersionView.of, page.versions))
     return json(VersionList(versions=views, next_cursor=page.next_cursor, total=page.total))
@@ -203,7 +207,9 @@ async def version_in(parts: Parts, request: Request, caller: Caller) -> VersionS
     said = request.path_params["number"]
     wanted = None if said == LATEST else _number(said)
     cursor = None if wanted is None else str(wanted + 1)
-    command = ListVersions(caller=caller.name, program_id=id_in(request), limit=1, cursor=cursor)
+    command = ListVersions(
+        caller=caller.name, rights=caller.rights, program_id=id_in(request), limit=1, cursor=cursor
+    )
     page = await parts.bus.request(command)
     if not page.versions or wanted not in (None, page.versions[0].number):
         raise NotFound(f"the program has no version {wanted}; its newest is {page.total}", field="number")
@@ -214,10 +220,14 @@ async def _added(parts: Parts, request: Request, caller: Caller, program_id: str
     wanted = await body_as(request, AddVersionRequest, limit=parts.max_body_bytes)
     kind = ProgramKind.CONTAINER
     if wanted.source is not None:
-        found = await parts.bus.request(GetProgram(caller=caller.name, program_id=program_id))
+        found = await parts.bus.request(
+            GetProgram(caller=caller.name, rights=caller.rights, program_id=program_id)
+        )
         kind = found.program.kind
     bundle = await parts.artifacts.put(bundle_of(wanted.source, kind))
-    command = AddVersion(caller=caller.name, program_id=program_id, bundle=bundle, image=wanted.image)
+    command = AddVersion(
+        caller=caller.name, rights=caller.rights, program_id=program_id, bundle=bundle, image=wanted.image
+    )
     return await judged(parts, command, field="image" if wanted.source is None else "source")
 
 
@@ -264,6 +274,11 @@ async def _page(
     parts: Parts, caller: Caller, program_id: str, number: int, after: int, wait: float
 ) -> BuildLogPage:
     command = ReadBuildLog(
-        caller=caller.name, program_id=program_id, version=number, after=after, wait_seconds=max(0.0, wait)
+        caller=caller.name,
+        rights=caller.rights,
+        program_id=program_id,
+        version=number,
+        after=after,
+        wait_seconds=max(0.0, wait),
     )
     return await parts.bus.request(command, deadline=timedelta(seconds=_STEP_SECONDS + _ANSWER_SECONDS))

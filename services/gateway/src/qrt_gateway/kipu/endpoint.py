@@ -52,9 +52,9 @@ class Asking:
     async def program(self) -> Program:
         """Return the program. Raises: NotFound."""
         if program_id := plain(self.service):
-            wanted = GetProgram(caller=self.caller.name, program_id=program_id)
+            wanted = GetProgram(caller=self.caller.name, rights=self.caller.rights, program_id=program_id)
         else:
-            wanted = GetProgram(caller=self.caller.name, name=self.service)
+            wanted = GetProgram(caller=self.caller.name, rights=self.caller.rights, name=self.service)
         return (await self.parts.bus.request(wanted)).program
 
     async def execution(self) -> Job:
@@ -62,7 +62,11 @@ class Asking:
         text: str = self.request.path_params["id"]
         if (job_id := plain(text)) is None:
             raise NotFound(f"there is no service execution {text[:64]!r}: an id is a UUID")
-        job = (await self.parts.bus.request(GetJob(caller=self.caller.name, job_id=job_id))).job
+        job = (
+            await self.parts.bus.request(
+                GetJob(caller=self.caller.name, rights=self.caller.rights, job_id=job_id)
+            )
+        ).job
         if not await self._is_of_service(job):
             raise NotFound(f"this service has no execution {dashed(job_id)}")
         self.parts.posts.known(job_id)

@@ -47,6 +47,7 @@ async def list_all(asking: Asking) -> Response:
     query = query_items(asking.request.query_params.multi_items(), ListQuery)
     command = ListJobs(
         caller=asking.caller.name,
+        rights=asking.caller.rights,
         program_id=(await asking.program()).id,
         status=_choice(query.status),
         tag=query.tag,
@@ -92,8 +93,9 @@ async def show(asking: Asking) -> Response:
 async def cancel(asking: Asking) -> Response:
     """End an execution; one that has ended stays as it is."""
     job = await asking.execution()
-    caller = asking.caller.name
-    job = (await asking.parts.bus.request(CancelJob(caller=caller, job_id=job.id))).job
+    caller = asking.caller
+    order = CancelJob(caller=caller.name, rights=caller.rights, job_id=job.id)
+    job = (await asking.parts.bus.request(order)).job
     if job.status not in TERMINAL:
         job = await asking.parts.watching.ended_job(caller, job.id, wait_seconds=CANCEL_SECONDS)
     if asking.parts.kipu_cancel_status == 204:
@@ -116,7 +118,7 @@ async def _submitted(asking: Asking, command: SubmitJob, post: Post) -> Job:
 
 async def _command(asking: Asking, value: dict[str, Any]) -> SubmitJob:
     """Return the order for an input; the job's id is still to be set."""
-    parts, caller = asking.parts, asking.caller.name
+    parts, caller = asking.parts, asking.caller
     resolved = await parts.bus.request(_resolve(asking))
     said = parted(value)
     judged = await parts.submissions.judged(
@@ -126,19 +128,22 @@ async def _command(asking: Asking, value: dict[str, Any]) -> SubmitJob:
         signature=resolved.signature,
     )
     return SubmitJob(
-        caller=caller,
+        caller=caller.name,
+        rights=caller.rights,
         job_id="",
         run=resolved.run,
         input=await parts.artifacts.wrap(judged.text),
         tags=judged.tags,
-        confidential=await parts.secrets.for_job(caller, secrets_of(said.secrets, pointer=f"/{SECRETS}")),
+        confidential=await parts.secrets.for_job(
+            caller.name, secrets_of(said.secrets, pointer=f"/{SECRETS}")
+        ),
     )
 
 
 def _resolve(asking: Asking) -> ResolveRun:
     if program_id := plain(asking.service):
-        return ResolveRun(caller=asking.caller.name, program_id=program_id)
-    return ResolveRun(caller=asking.caller.name, name=asking.service)
+        return ResolveRun(caller=asking.caller.name, rights=asking.caller.rights, program_id=program_id)
+    return ResolveRun(caller=asking.caller.name, rights=asking.caller.rights, name=asking.service)
 
 
 def _choice(status: str | None) -> Any:

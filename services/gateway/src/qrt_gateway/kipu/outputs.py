@@ -27,7 +27,7 @@ class InterimQuery(BaseModel):
 async def log(asking: Asking) -> Response:
     """Return the log's entries, oldest first; an empty array while there are none."""
     job = await asking.execution()
-    found = pages(asking.parts, asking.caller.name, job.id, kind=OutputKind.LOG)
+    found = pages(asking.parts, asking.caller, job.id, kind=OutputKind.LOG)
     return StreamingResponse(await begun(_entries(found)), media_type=JSON)
 
 
@@ -35,7 +35,7 @@ async def interim_results(asking: Asking) -> Response:
     """Return what the program has published so far, or the last of it; null if that is nothing."""
     query = query_items(asking.request.query_params.multi_items(), InterimQuery)
     job = await asking.execution()
-    found = pages(asking.parts, asking.caller.name, job.id, kind=OutputKind.INTERIM)
+    found = pages(asking.parts, asking.caller, job.id, kind=OutputKind.INTERIM)
     if not query.last:
         return StreamingResponse(await begun(_values(found)), media_type=JSON)
     last = b"null"

@@ -13,6 +13,7 @@ from qrt_contracts.jobs import Job
 from qrt_contracts.rights import Scope
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Payload
+from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.texts import text_of
 from qrt_gateway.handlers.outputs import log_text
 from qrt_gateway.handlers.streaming import begun
@@ -30,10 +31,11 @@ async def run(asking: Asking) -> Response:
     body = await object_of(asking.request, limit=asking.parts.max_body_bytes)
     wanted = read_as(Run, body)
     payload = await asking.parts.artifacts.wrap(text_of(wanted.params if "params" in body else wanted.inputs))
-    resolved = await asking.parts.bus.request(_resolve(wanted, asking.caller.name))
+    resolved = await asking.parts.bus.request(_resolve(wanted, asking.caller))
     spec = resolved.run.model_copy(update={"backend": wanted.backend} if wanted.backend else {})
     command = SubmitJob(
         caller=asking.caller.name,
+        rights=asking.caller.rights,
         job_id=new_id(),
         run=spec,
         input=payload,
@@ -45,14 +47,14 @@ async def run(asking: Asking) -> Response:
 async def result_nowait(asking: Asking) -> Response:
     """Return a job's result, or where it stands."""
     job_id = await _job_id_in_body(asking)
-    return await _result(asking, await asking.parts.watching.job(asking.caller.name, job_id))
+    return await _result(asking, await asking.parts.watching.job(asking.caller, job_id))
 
 
 async def result_wait(asking: Asking) -> Response:
     """Hold the request until the job has ended, the longest wait is over or the client is gone."""
     job_id = await _job_id_in_body(asking)
     ended = asking.parts.watching.ended_job(
-        asking.caller.name, job_id, wait_seconds=asking.parts.quafu_wait_seconds
+        asking.caller, job_id, wait_seconds=asking.parts.quafu_wait_seconds
     )
     job = asyncio.ensure_future(ended)
     gone = asyncio.ensure_future(_until_gone(asking.request))
@@ -78,17 +80,21 @@ async def status(asking: Asking) -> Response:
 async def logs(asking: Asking) -> Response:
     """Return a job's log as one text."""
     job = await _job_in_query(asking)
-    text = await begun(_encoded(log_text(asking.parts, asking.caller.name, job.id)))
+    text = await begun(_encoded(log_text(asking.parts, asking.caller, job.id)))
     return asking.streamed({"status": NUMBERS[job.status], "logs": None}, "logs", text)
 
 
 async def cancel(asking: Asking) -> Response:
     """End a job; 3 once it is cancelled, -1 if it had ended by itself or does not end."""
     job_id = await _job_id_in_body(asking)
-    job = (await asking.parts.bus.request(CancelJob(caller=asking.caller.name, job_id=job_id))).job
+    job = (
+        await asking.parts.bus.request(
+            CancelJob(caller=asking.caller.name, rights=asking.caller.rights, job_id=job_id)
+        )
+    ).job
     if job.status not in TERMINAL:
         watching = asking.parts.watching
-        job = await watching.ended_job(asking.caller.name, job_id, wait_seconds=CANCEL_SECONDS)
+        job = await watching.ended_job(asking.caller, job_id, wait_seconds=CANCEL_SECONDS)
     cancelled = job.status is JobState.CANCELLED
     return asking.answer({"status": NUMBERS[job.status] if cancelled else NOT_CANCELLED})
 
@@ -97,7 +103,9 @@ async def delete(asking: Asking) -> Response:
     """Forget an ended job; one that has not ended stays."""
     job, deleted = await _job_in_query(asking), True
     try:
-        await asking.parts.bus.request(DeleteJob(caller=asking.caller.name, job_id=job.id))
+        await asking.parts.bus.request(
+            DeleteJob(caller=asking.caller.name, rights=asking.caller.rights, job_id=job.id)
+        )
     except Conflict:
         deleted = False
     if asking.dialect.enveloped:
@@ -106,11 +114,12 @@ async def delete(asking: Asking) -> Response:
     return asking.answer({"status": NUMBERS[job.status], "deled": deleted, "err": err})
 
 
-def _resolve(wanted: Run, caller: str) -> ResolveRun:
+def _resolve(wanted: Run, caller: Caller) -> ResolveRun:
     if wanted.program_id:
-        return ResolveRun(caller=caller, program_id=id_in(wanted.program_id, what="program"))
+        program_id = id_in(wanted.program_id, what="program")
+        return ResolveRun(caller=caller.name, rights=caller.rights, program_id=program_id)
     if wanted.program_name:
-        return ResolveRun(caller=caller, name=wanted.program_name)
+        return ResolveRun(caller=caller.name, rights=caller.rights, name=wanted.program_name)
     raise ProgramInvalid("name the program: give program_id or program_name")
 
 
@@ -121,7 +130,7 @@ async def _job_id_in_body(asking: Asking) -> str:
 
 async def _job_in_query(asking: Asking) -> Job:
     job_id = id_in(asking.request.query_params.get("job_id"), what="job")
-    return await asking.parts.watching.job(asking.caller.name, job_id)
+    return await asking.parts.watching.job(asking.caller, job_id)
 
 
 async def _result(asking: Asking, job: Job) -> Response:

@@ -31,6 +31,7 @@ async def upload(asking: Asking) -> Response:
         raise InvalidRequest("a program needs name and data, its source in base64")
     command = CreateProgram(
         caller=asking.caller.name,
+        rights=asking.caller.rights,
         program_id=new_id(),
         name=fields.name,
         bundle=await asking.parts.artifacts.put(fields.data),
@@ -45,19 +46,27 @@ async def update(asking: Asking) -> Response:
     body = await object_of(asking.request, limit=asking.parts.max_body_bytes)
     program_id = id_in(body.get("program_id"), what="program")
     fields = read_as(ProgramFields, body)
-    bus, caller = asking.parts.bus, asking.caller.name
+    bus, caller = asking.parts.bus, asking.caller
     if fields.data:
         bundle = await asking.parts.artifacts.put(fields.data)
-        version = AddVersion(caller=caller, program_id=program_id, bundle=bundle)
+        version = AddVersion(caller=caller.name, rights=caller.rights, program_id=program_id, bundle=bundle)
         await bus.request(version, deadline=UPLOAD_DEADLINE)
-    change = UpdateProgram(caller=caller, program_id=program_id, name=fields.name, **fields.described())
+    change = UpdateProgram(
+        caller=caller.name,
+        rights=caller.rights,
+        program_id=program_id,
+        name=fields.name,
+        **fields.described(),
+    )
     return await _whole(asking, (await bus.request(change)).program)
 
 
 async def delete(asking: Asking) -> Response:
     """Delete a program."""
     program_id = id_in(asking.request.query_params.get("program_id"), what="program")
-    await asking.parts.bus.request(DeleteProgram(caller=asking.caller.name, program_id=program_id))
+    await asking.parts.bus.request(
+        DeleteProgram(caller=asking.caller.name, rights=asking.caller.rights, program_id=program_id)
+    )
     return asking.answer({"program_id": program_id})
 
 
@@ -65,9 +74,13 @@ async def show(asking: Asking) -> Response:
     """Return a program with its source, found by id or by name."""
     query = asking.request.query_params
     if program_id := query.get("program_id"):
-        wanted = GetProgram(caller=asking.caller.name, program_id=id_in(program_id, what="program"))
+        wanted = GetProgram(
+            caller=asking.caller.name,
+            rights=asking.caller.rights,
+            program_id=id_in(program_id, what="program"),
+        )
     elif name := query.get("name"):
-        wanted = GetProgram(caller=asking.caller.name, name=name)
+        wanted = GetProgram(caller=asking.caller.name, rights=asking.caller.rights, name=name)
     else:
         raise InvalidRequest("name the program: give program_id or name")
     return await _whole(asking, (await asking.parts.bus.request(wanted)).program)
@@ -85,7 +98,9 @@ async def _slice(asking: Asking, start: int, stop: int) -> tuple[list[Program], 
     seen, cursor, found = 0, None, list[Program]()
     while True:
         limit = max(1, min(PAGE, stop - seen))
-        command = ListPrograms(caller=asking.caller.name, limit=limit, cursor=cursor)
+        command = ListPrograms(
+            caller=asking.caller.name, rights=asking.caller.rights, limit=limit, cursor=cursor
+        )
         page = await asking.parts.bus.request(command)
         if start >= page.total:
             return [], page.total

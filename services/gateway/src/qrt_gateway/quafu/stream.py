@@ -64,11 +64,11 @@ async def _stream(parts: Parts, repeats: Repeats, websocket: WebSocket) -> None:
     job_id = _job_id(websocket)
     pair = (digest_of(secret), job_id)
     if repeats.again(*pair):
-        await parts.watching.job(caller.name, job_id)
+        await parts.watching.job(caller, job_id)
         await websocket.send_text(_acknowledgement(job_id))
         await websocket.close(NORMAL)
         return
-    async with aclosing(parts.watching.follow(caller.name, job_id)) as frames:
+    async with aclosing(parts.watching.follow(caller, job_id)) as frames:
         first = await anext(frames)
         await websocket.send_text(_acknowledgement(job_id))
         await _send_all(websocket, job_id, _messages(first, frames))

@@ -74,6 +74,23 @@ class Directory:
         if unknown := next((name for name in names if name not in known), None):
             raise InvalidRequest(f"there is no group {unknown!r}", field=field)
 
+    async def require_audience(
+        self, caller: Caller, *, groups: Sequence[str] = (), accounts: Sequence[str] = ()
+    ) -> None:
+        """Return if these groups and accounts exist, for the caller to share something with.
+
+        Whether the caller is in the groups is decided by who keeps what is shared; administrators
+        need not be.
+
+        Raises:
+            InvalidRequest: one does not exist.
+        """
+        if caller.admin:
+            await self.require_groups(groups)
+        known = await self._store.names(accounts) if accounts else set()
+        if unknown := next((name for name in accounts if name not in known), None):
+            raise InvalidRequest(f"there is no account {unknown!r}", field="accounts")
+
     async def create_group(self, name: str) -> Group:
         """Create a group that nobody is in. Raises: Conflict."""
         if len(await self._store.groups()) >= MAX_GROUPS:

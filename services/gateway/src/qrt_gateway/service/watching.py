@@ -15,6 +15,7 @@ from qrt_contracts.faults import RuntimeFault, Unavailable
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_gateway import metrics
+from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.following import Following, is_whole, pieces
 from qrt_gateway.domain.told import Told
 from qrt_gateway.service.asking import Asking
@@ -65,15 +66,17 @@ class Watching:
         self._live.fresh.submitted(submitted.job)
         return submitted
 
-    async def job(self, caller: str, job_id: str) -> Job:
-        """Return one of the caller's jobs. Raises: NotFound."""
+    async def job(self, caller: Caller, job_id: str) -> Job:
+        """Return a job that the caller may see. Raises: NotFound."""
 
         async def look() -> Job:
-            return (await self._bus.request(GetJob(caller=caller, job_id=job_id))).job
+            return (
+                await self._bus.request(GetJob(caller=caller.name, rights=caller.rights, job_id=job_id))
+            ).job
 
-        return await self._looks.ask((caller, job_id), look)
+        return await self._looks.ask((caller.name, caller.rights, job_id), look)
 
-    async def ended_job(self, caller: str, job_id: str, *, wait_seconds: float) -> Job:
+    async def ended_job(self, caller: Caller, job_id: str, *, wait_seconds: float) -> Job:
         """Return a job as soon as it has ended, or as it is when the wait is over.
 
         What its end has brought (status, result, problem, times) is there; its attempts may be as they
@@ -84,12 +87,12 @@ class Watching:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + wait_seconds
         async with self._live.listen(job_id) as mailbox:
-            job = self._live.fresh.get(caller, job_id) or await self.job(caller, job_id)
+            job = self._live.fresh.get(caller.name, job_id) or await self.job(caller, job_id)
             while job.status not in TERMINAL and not mailbox.closed and (left := give_up - loop.time()) > 0:
                 job = await self._later(caller, job, mailbox, seconds=left)
             return job if job.status in TERMINAL else await self.job(caller, job_id)
 
-    async def _later(self, caller: str, job: Job, mailbox: Mailbox, *, seconds: float) -> Job:
+    async def _later(self, caller: Caller, job: Job, mailbox: Mailbox, *, seconds: float) -> Job:
         """Wait for news, and return the job as it is then."""
         swept = not await mailbox.wait(seconds=min(seconds, self._sweep_seconds))
         if mailbox.take_missed() or swept:
@@ -101,7 +104,7 @@ class Watching:
 
     async def follow(
         self,
-        caller: str,
+        caller: Caller,
         job_id: str,
         *,
         attempt: int | None = None,
@@ -127,7 +130,7 @@ class Watching:
                 async for frame in frames:
                     yield frame
 
-    async def states(self, caller: str) -> AsyncGenerator[SubscribedFrame | StateFrame, None]:
+    async def states(self, caller: Caller) -> AsyncGenerator[SubscribedFrame | StateFrame, None]:
         """Yield a first frame, then each unfinished job's state, then every change of state, for ever.
 
         What was missed is repaired by asking for the newest jobs; no state is told twice.
@@ -135,7 +138,7 @@ class Watching:
         Raises:
             Unavailable: the bus is away at the beginning, or the gateway is stopping.
         """
-        with self._live.listen_to_all(caller) as mailbox:
+        with self._live.listen_to_all(caller.name) as mailbox:
             yield SubscribedFrame()
             told = Told()
             for status in (JobState.RUNNING, JobState.QUEUED):
@@ -152,12 +155,14 @@ class Watching:
                     for frame in told.fresh([news] if isinstance(news, JobChanged) else []):
                         yield frame
 
-    async def _newest(self, caller: str, status: JobState | None = None) -> tuple[Job, ...]:
-        page = await self._bus.request(ListJobs(caller=caller, status=status, limit=NEWEST))
+    async def _newest(self, caller: Caller, status: JobState | None = None) -> tuple[Job, ...]:
+        page = await self._bus.request(
+            ListJobs(caller=caller.name, rights=caller.rights, status=status, limit=NEWEST)
+        )
         return page.jobs
 
     async def _on(
-        self, caller: str, following: Following, mailbox: Mailbox, write: Write | None
+        self, caller: Caller, following: Following, mailbox: Mailbox, write: Write | None
     ) -> AsyncGenerator[Frame, None]:
         backoff = Backoff(first=0.25)
         while not following.done:
@@ -196,7 +201,7 @@ class Watching:
         finally:
             mailbox.at_once = None
 
-    async def _catch_up(self, caller: str, following: Following) -> list[Frame]:
+    async def _catch_up(self, caller: Caller, following: Following) -> list[Frame]:
         """Return what asking brings; nothing if nobody answers, which leaves `following` behind."""
         try:
             if following.complete:
@@ -211,7 +216,7 @@ class Watching:
             following.missed()
             return []
 
-    async def _join(self, caller: str, following: Following) -> list[Frame]:
+    async def _join(self, caller: Caller, following: Following) -> list[Frame]:
         """Return the first frames, if all of a running job that they tell is known here; nothing if not."""
         recent, key = self._live.recent, output_topic(following.job_id)
         if not recent.knows(key):
@@ -230,10 +235,11 @@ class Watching:
         known = self._live.recent.after(key, following.attempt, following.number)
         return None if known is None else _messages(known)
 
-    async def _read(self, caller: str, following: Following) -> list[Frame]:
+    async def _read(self, caller: Caller, following: Following) -> list[Frame]:
         """Return what a page of history adds."""
         command = ReadOutputs(
-            caller=caller,
+            caller=caller.name,
+            rights=caller.rights,
             job_id=following.job_id,
             attempt=following.attempt,
             after=following.number,

@@ -6,14 +6,16 @@ unique per owner by an index; every other look-up is by `_id` or by owner.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from pydantic import BaseModel
 from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
-from qrt_contracts.values import BuildState, Program, Version
+from qrt_contracts.rights import ProgramScope
+from qrt_contracts.values import BuildState, Program, Version, Visibility
 from qrt_registry.domain import name_taken
+from qrt_registry.ports import ProgramFilter
 
 _WITHOUT_VERSIONS = {"versions": 0}
 
@@ -28,6 +30,8 @@ class MongoPrograms:
         """Make the indexes. Safe to repeat, by several replicas at once."""
         await self._programs.create_index([("owner", 1), ("name", 1)], unique=True)
         await self._programs.create_index([("owner", 1), ("_id", -1)])
+        await self._programs.create_index("visibility")
+        await self._programs.create_index("groups")
 
     async def insert(self, program: Program) -> bool:
         """Store a new program; False if its id is taken. Raises: NameTaken."""
@@ -109,17 +113,32 @@ class MongoPrograms:
         result = await self._programs.delete_one({"_id": program.id, "owner": program.owner})
         return bool(result.deleted_count)
 
-    async def page(self, owner: str, *, limit: int, before: str | None) -> list[Program]:
-        """Return up to `limit` programs of an owner, newest first, with ids below `before`."""
-        query: dict[str, Any] = {"owner": owner}
+    async def page(self, which: ProgramFilter, *, limit: int, before: str | None) -> list[Program]:
+        """Return up to `limit` programs, newest first, with ids below `before`."""
+        query = _query(which)
         if before:
             query["_id"] = {"$lt": before}
         found = self._programs.find(query, _WITHOUT_VERSIONS).sort("_id", -1).limit(limit)
         return [Program.model_validate(each | {"id": each["_id"]}) async for each in found]
 
-    async def count(self, owner: str) -> int:
-        """Return how many programs an owner has."""
-        return int(await self._programs.count_documents({"owner": owner}))
+    async def count(self, which: ProgramFilter) -> int:
+        """Return how many programs there are of a kind."""
+        return int(await self._programs.count_documents(_query(which)))
+
+
+def _query(which: ProgramFilter) -> dict[str, Any]:
+    named = {} if which.name is None else {"name": which.name}
+    match which.scope:
+        case ProgramScope.OWN:
+            return {"owner": which.caller, **named}
+        case ProgramScope.VISIBLE:
+            shared = {"visibility": Visibility.GROUP.value, "groups": {"$in": list(which.groups)}}
+            public = {"visibility": Visibility.PUBLIC.value}
+            return {"$or": [{"owner": which.caller}, public, shared], **named}
+        case ProgramScope.ALL:
+            return {**named}
+        case unknown:
+            assert_never(unknown)
 
 
 def _program(document: dict[str, Any] | None) -> Program | None:

@@ -24,9 +24,11 @@ from qrt_chassis.store import Store
 from qrt_contracts.events import CancelRequested, Event, JobChanged, JobOutput, JobSubmitted
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import AttemptEnd, Job
+from qrt_contracts.rights import Shares
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output, ProgramKind, Resources
 from qrt_scheduler import metrics
+from qrt_scheduler.domain.access import shared_with
 from qrt_scheduler.domain.needs import Needs
 from qrt_scheduler.domain.place import Snapshot
 from qrt_scheduler.ports import READ_BYTES, JobFilter, JobHead, Newest, Outgoing, UnreadableJob
@@ -68,6 +70,7 @@ class MongoJobs:
         await self._jobs.create_index([("owner", 1), ("status", 1)])
         await self._jobs.create_index([("owner", 1), ("tags", 1)])
         await self._jobs.create_index("status")
+        await self._jobs.create_index("shared_with", sparse=True)
         await self._jobs.create_index("ended_on", sparse=True)
         await self._jobs.create_index("outbox.token", sparse=True)
         await self._keys.create_index("job_id")
@@ -104,6 +107,12 @@ class MongoJobs:
         result = await self._jobs.update_one(_as_seen(old), {"$set": changes})
         return bool(result.matched_count)
 
+    async def share(self, job_id: str, shares: Shares) -> bool:
+        """Set with whom a job is shared, and nothing else of it; False if there is none."""
+        fields = {"shares": shares.model_dump(mode="json"), "shared_with": shared_with(shares)}
+        result = await self._jobs.update_one({"_id": job_id}, {"$set": fields})
+        return bool(result.matched_count)
+
     async def delete(self, job_id: str) -> bool:
         """Remove an ended job and the idempotency keys that name it."""
         # The keys first: one that outlived its job would make another job of the same id, whose
@@ -115,7 +124,11 @@ class MongoJobs:
 
     async def page(self, which: JobFilter, *, limit: int, before: str | None) -> list[Job]:
         """Return up to `limit` jobs, newest first, with ids below `before`."""
-        query: dict[str, Any] = {"owner": which.owner}
+        query: dict[str, Any] = {} if which.owner is None else {"owner": which.owner}
+        if which.not_of is not None:
+            query["owner"] = {"$ne": which.not_of}
+        if which.shared_with is not None:
+            query["shared_with"] = {"$in": list(which.shared_with)}
         if which.program_id:
             query["run.program_id"] = which.program_id
         if which.status:
@@ -263,7 +276,8 @@ class MongoOutputs:
 def _document(job: Job) -> dict[str, Any]:
     # `ended_on` is the one date among the texts: what retention looks jobs up by.
     ended = {"ended_on": job.ended_at} if job.ended_at else {}
-    return job.model_dump(mode="json", exclude={"id"}) | ended
+    # What `share` alone writes is no part of any other change.
+    return job.model_dump(mode="json", exclude={"id", "shares"}) | ended
 
 
 def _job(document: dict[str, Any]) -> Job:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from qrt_contracts.commands import OutputPage, ReadOutputs
 from qrt_contracts.events import JobOutput
-from qrt_contracts.faults import NotFound
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output, OutputKind
 from qrt_scheduler import metrics
+from qrt_scheduler.domain.access import seen
 from qrt_scheduler.ports import READ_BYTES, JobStore, OutputStore
 from qrt_scheduler.service.trusted import Trusted
 
@@ -95,7 +95,7 @@ class History:
         give_up = loop.time() + WAIT_SECONDS
         while True:
             arrival.clear()
-            job = await self._own(command)
+            job = seen(await self._jobs.get(command.job_id), command)
             after = command.after if command.attempt == job.attempt else 0
             scan = await self._scan(job, command, after=after)
             left = give_up - loop.time()
@@ -121,12 +121,6 @@ class History:
             if not scan.full or scan.size >= READ_BYTES:
                 break
         return scan
-
-    async def _own(self, command: ReadOutputs) -> Job:
-        job = await self._jobs.get(command.job_id)
-        if job is None or job.owner != command.caller:
-            raise NotFound(f"there is no job {command.job_id}, or it is not yours")
-        return job
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -1,4 +1,6 @@
-"""What owners do with jobs: submit, look, list, cancel, delete. Any replica can."""
+"""What people do with jobs: submit, look, list, cancel, share, delete. Any replica can."""
+
+from dataclasses import replace
 
 from qrt_contracts.commands import (
     CancelJob,
@@ -7,14 +9,17 @@ from qrt_contracts.commands import (
     GetJob,
     JobPage,
     ListJobs,
+    ShareJob,
     SubmitJob,
     Submitted,
 )
 from qrt_contracts.events import CancelRequested, Event
-from qrt_contracts.faults import Conflict, NotFound, Overloaded, Unavailable, Unrunnable
+from qrt_contracts.faults import Conflict, Forbidden, NotFound, Overloaded, Unavailable, Unrunnable
 from qrt_contracts.jobs import Job
+from qrt_contracts.rights import JobScope
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_scheduler.domain import moves
+from qrt_scheduler.domain.access import owned, seen, shared_to, shares_of
 from qrt_scheduler.domain.place import place
 from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
 from qrt_scheduler.service.changes import changed, submitted
@@ -77,11 +82,11 @@ class Jobs:
             self._recent.stored(job)
             await self._outbox.send(news)
             return Submitted(job=job)
-        return Submitted(job=await self._own(command.caller, job_id), repeated=True)
+        return Submitted(job=await self._repeated(command, job_id), repeated=True)
 
     async def get(self, command: GetJob) -> Submitted:
-        """Return one of the caller's jobs, and where it stands if it is queued and that was asked."""
-        job = await self._own(command.caller, command.job_id)
+        """Return a job that the caller may see, and where it stands if it is queued and that was asked."""
+        job = seen(await self._jobs.get(command.job_id), command)
         if not command.place or job.status is not JobState.QUEUED:
             return Submitted(job=job)
         ahead, snapshot = await self._jobs.ahead(job), await self._jobs.snapshot()
@@ -89,8 +94,8 @@ class Jobs:
         return Submitted(job=job, place=where)
 
     async def list(self, command: ListJobs) -> JobPage:
-        """Return a page of the caller's jobs."""
-        which = JobFilter(command.caller, command.program_id, command.status, command.tag)
+        """Return a page of the caller's jobs, or of those of a scope."""
+        which = _filter(command)
         found = await self._jobs.page(which, limit=command.limit + 1, before=command.cursor)
         page = found[: command.limit]
         more = len(found) > command.limit
@@ -99,7 +104,7 @@ class Jobs:
     async def cancel(self, command: CancelJob) -> Submitted:
         """Ask for a job's end."""
         for _ in range(RACES):
-            job = await self._own(command.caller, command.job_id)
+            job = owned(await self._jobs.get(command.job_id), command)
             new = moves.cancel(job, now=self._clock())
             if new == job:
                 await self._ask_again(job)
@@ -115,11 +120,18 @@ class Jobs:
 
     async def delete(self, command: DeleteJob) -> Done:
         """Forget an ended job with its outputs."""
-        job = await self._own(command.caller, command.job_id)
+        job = owned(await self._jobs.get(command.job_id), command)
         if job.status not in TERMINAL:
             raise Conflict(f"job {job.id} is {job.status}; cancel it before deleting it")
         await forget(job.id, jobs=self._jobs, outputs=self._outputs)
         return Done()
+
+    async def share(self, command: ShareJob) -> Submitted:
+        """Set with whom a job is shared."""
+        job, shares = owned(await self._jobs.get(command.job_id), command), shares_of(command)
+        if not await self._jobs.share(job.id, shares):
+            raise _unknown(job.id)
+        return Submitted(job=job.model_copy(update={"shares": shares}))
 
     async def _ask_again(self, job: Job) -> None:
         """Repeat the event of a cancellation: the first one may be stuck in a crash's outbox."""
@@ -155,8 +167,26 @@ class Jobs:
             )
         return job_id
 
-    async def _own(self, caller: str, job_id: str) -> Job:
+    async def _repeated(self, command: SubmitJob, job_id: str) -> Job:
         job = await self._jobs.get(job_id)
-        if job is None or job.owner != caller:
-            raise NotFound(f"there is no job {job_id}, or it is not yours")
+        if job is None or job.owner != command.caller:
+            raise _unknown(job_id)
         return job
+
+
+def _filter(command: ListJobs) -> JobFilter:
+    which = JobFilter(command.caller, command.program_id, command.status, command.tag)
+    match command.scope:
+        case JobScope.ME:
+            return which
+        case JobScope.SHARED:
+            wanted = shared_to(command.caller, command.rights)
+            return replace(which, owner=None, not_of=command.caller, shared_with=wanted)
+        case JobScope.ALL if command.rights.all:
+            return replace(which, owner=None)
+        case _:
+            raise Forbidden("only administrators list everybody's jobs")
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(f"there is no job {job_id}, or it is not yours")

@@ -25,13 +25,16 @@ export function withQuery(path, query = {}) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** Send a request; returns the Response of a success. Throws Problem. */
-export async function request(path, {method = "GET", body, query, headers = {}, signal} = {}) {
+/**
+ * Send a request; returns the Response of a success. Throws Problem. `body` is sent as JSON, or as the form it is;
+ * `text` is JSON already.
+ */
+export async function request(path, {method = "GET", body, text, query, headers = {}, signal} = {}) {
   const options = {method, signal, credentials: "same-origin", headers: {"X-QRT-Console": "1", ...headers}};
   if (body instanceof FormData || body instanceof Blob) {
     options.body = body; // which says its own type
-  } else if (body !== undefined) {
-    options.body = JSON.stringify(body);
+  } else if (body !== undefined || text !== undefined) {
+    options.body = text ?? JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
   let response;

@@ -54,7 +54,7 @@ function Frame({who}) {
       <nav aria-label="Console">${PLACES.map((each) => html`<a key=${each.href} href=${each.href}
         aria-current=${path.startsWith(each.href) ? "page" : undefined}>${each.label}</a>`)}</nav>
       <div class="who">
-        <${Button} kind="quiet" class="icon" aria-label="Keys" title="Keys (?)" onClick=${() => setHelp(true)}>?<//>
+        <${Button} kind="quiet" class="icon keys-button" aria-label="Keys" title="Keys (?)" onClick=${() => setHelp(true)}>?<//>
         <${ThemeSwitch} />
         <span class="name" title=${who.role ?? ""}>${who.name}</span>
         <${Button} kind="quiet" onClick=${() => signOut().catch((error) => toast(error.message, {kind: "bad"}))}>Sign out<//>
