@@ -13,7 +13,6 @@ from tests.support.engines import require
 from tests.system.client import Api
 from tests.system.composition import TOKEN, Composition, standalone
 
-
 expect.set_options(timeout=STEP_SECONDS * 1000)
 
 
