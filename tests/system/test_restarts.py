@@ -83,7 +83,6 @@ async def load_and(world: World, harm: Callable[[], Awaitable[None]]) -> None:
         jobs = [await api.submit(program, {"job": n, "count": COUNT, "pause": PAUSE}) for n in range(JOBS)]
         async with asyncio.timeout(180), asyncio.TaskGroup() as group:
             listeners = [group.create_task(listen(url, job["id"])) for job in jobs]
-            await api.until_running(jobs[0])
             await api.until_logged(jobs[0], "line 3")
             await harm()
         await world.whole.ready()
