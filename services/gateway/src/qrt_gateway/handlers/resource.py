@@ -27,6 +27,12 @@ from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 
+_PRIVATE = {
+    "Cache-Control": "private, no-cache",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -86,13 +92,20 @@ def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
         request.scope["qrt.route"] = path
         try:
             caller = await admitted(parts.callers.of(request), *endpoint.needs(request.method))
-            return await endpoint(parts, request, caller)
+            return _private(await endpoint(parts, request, caller))
         except Exception as error:
             if fault := away(error):
                 raise fault from error
             raise
 
     return Resource(path, dispatch, endpoints)
+
+
+def _private(answer: Response) -> Response:
+    """Keep browsers, which the console's cookie lets in, from sharing an answer or guessing at its kind."""
+    for name, value in _PRIVATE.items():
+        answer.headers.setdefault(name, value)
+    return answer
 
 
 def json(view: BaseModel, *, status: int = 200, location: str | None = None) -> Response:
