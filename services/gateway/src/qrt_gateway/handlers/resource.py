@@ -13,11 +13,12 @@ from qrt_chassis.bus.port import Bus
 from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.problems import away
+from qrt_gateway.handlers.visits import Visit, Visits
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.audit import Audit
 from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
@@ -44,6 +45,8 @@ class Parts:
     callers: Callers
     sessions: Sessions
     directory: Directory
+    visits: Visits
+    audit: Audit
     watching: Watching
     submissions: Submissions
     fleet: Fleet
@@ -90,9 +93,13 @@ def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
     async def dispatch(request: Request) -> Response:
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         request.scope["qrt.route"] = path
+
+        async def answer(visit: Visit) -> Response:
+            caller = await visit.admit(parts.callers.of(request), *endpoint.needs(request.method))
+            return await endpoint(parts, request, caller)
+
         try:
-            caller = await admitted(parts.callers.of(request), *endpoint.needs(request.method))
-            return _private(await endpoint(parts, request, caller))
+            return _private(await parts.visits.answered(request, answer))
         except Exception as error:
             if fault := away(error):
                 raise fault from error
