@@ -280,18 +280,19 @@ def test_the_tour_of_the_readme_shows_what_it_says(place: Place) -> None:
     assert len(steps) > 15
     mark = "--- that was a step ---"
     script = "".join(f"{step.command}\necho '{mark}'\n" for step in steps)
-    ended = subprocess.run(
-        ["bash", "-u", "-c", script.replace("http://127.0.0.1:8000", place.url)],
-        cwd=folder,
+    session = pexpect.spawn(
+        "bash",
+        ["-u", "-c", script.replace("http://127.0.0.1:8000", place.url)],
+        cwd=str(folder),
         env=place.environ | {"QUAFU_RUNTIME_URL": place.url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         timeout=120,
-        check=False,
+        dimensions=(40, 120),
     )
-    for step, output in zip(steps, ended.stdout.split(mark), strict=False):
-        said = output.replace(place.url, "http://127.0.0.1:8000")
-        missing = step.missing(said)
-        assert missing is None, f"{step.command}\n{said}\ndoes not show: {missing}"
-    assert ended.returncode == 0, ended.stdout
+    said = shown(session).replace("\r", "\n").replace(place.url, "http://127.0.0.1:8000")
+    outputs = said.split(mark)
+    assert len(outputs) == len(steps) + 1, said
+    for step, output in zip(steps, outputs, strict=False):
+        missing = step.missing(output)
+        assert missing is None, f"{step.command}\n{output}\ndoes not show: {missing}"
+    assert session.exitstatus == 0

@@ -41,6 +41,14 @@ def test_json_that_is_made_harmless_means_the_same() -> None:
     assert json.loads(text) == value
 
 
+def test_a_long_result_has_its_short_parts_on_one_line_each() -> None:
+    value = {"energy": -1.85, "angles": [0.1] * 12, "names": ["x" * 60, "\x9b" * 8], "empty": {}}
+    text = tables.pretty(value)
+    assert json.loads(text) == value
+    assert text.splitlines()[:3] == ["{", '  "energy": -1.85,', f'  "angles": {json.dumps([0.1] * 12)},']
+    assert all(line.isprintable() for line in text.splitlines())
+
+
 def test_a_cell_is_one_line() -> None:
     assert one_line("a\nb\tc\x1b[2J") == "a b c\\x1b[2J"
 

@@ -1,6 +1,8 @@
 """What a person sees of a job."""
 
 import io
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -71,5 +73,42 @@ def test_where_nothing_can_be_redrawn_each_tenth_is_a_line() -> None:
     show = Show(stream)
     for done in range(101):
         show.output(interim(Progress(done, 100)))
+    assert stream.getvalue().splitlines()[:2] == ["0% 0/100", "10% 10/100"]
     assert stream.getvalue().count("\n") == 11
     assert "\r" not in stream.getvalue()
+
+
+def test_nothing_that_a_program_puts_out_commands_the_screen() -> None:
+    terminal = Terminal()
+    show = Show(terminal)
+    for output in (log("\x1b[2Jone\rtwo\n"), interim("\x9b31m"), interim(Progress(1, 2, "a\nb\x1b[H"))):
+        show.output(output)
+    assert terminal.screen() == ["\\x1b[2Jone", "two", "\\x9b31m", bar(Progress(1, 2)) + " a b\\x1b[H"]
+
+
+def test_progress_that_is_none_is_shown_as_it_is() -> None:
+    stream = io.StringIO()
+    show = Show(stream)
+    not_a_number = {"$type": "float", "value": "nan"}
+    for done, total in (("x", []), (not_a_number, 1)):
+        tagged: dict[str, object] = {"$type": "progress", "done": done, "total": total, "message": None}
+        show.output(replace(interim(None), text=json.dumps(tagged)))
+    shown = stream.getvalue().splitlines()
+    assert "'x'" in shown[0]
+    assert shown[1] == "0% nan/1"
+
+
+def test_a_bar_is_cut_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = Terminal()
+    Show(terminal).output(interim(Progress(1, 4, "能量 " * 20)))
+    drawn = terminal.getvalue()
+    assert sum(2 if ord(character) > 0x2E80 else 1 for character in drawn) in (58, 59)
+
+
+def test_an_interim_result_begins_a_line() -> None:
+    stream = io.StringIO()
+    show = Show(stream)
+    for output in (log("no end"), interim({"x": 1})):
+        show.output(output)
+    assert stream.getvalue() == "no end\n{'x': 1}\n"

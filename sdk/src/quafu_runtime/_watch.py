@@ -1,8 +1,8 @@
 """Showing a job to a person: its log, its interim results, and its progress as a bar.
 
 The bar is the last line and is drawn over itself by a carriage return, which terminals and notebooks both
-understand. Where neither shows it (a file, a pipe), each tenth is a line of its own. What programs put out
-cannot command the screen: control characters are written out.
+understand. Where neither shows it (a file, a pipe), each tenth is a line of its own, without a bar. What
+programs put out cannot command the screen: control characters are written out.
 """
 
 import shutil
@@ -22,13 +22,16 @@ CELLS = 30
 
 def bar(progress: Progress) -> str:
     """Return one line that shows how far a program has come."""
+    full = round(_share(progress) * CELLS)
+    return f"[{'#' * full}{'.' * (CELLS - full)}] {numbers(progress)}"
+
+
+def numbers(progress: Progress) -> str:
+    """Return how far a program has come without a drawing."""
     said = f" {one_line(progress.message)}" if progress.message else ""
     if not progress.total:
-        return f"[{'.' * CELLS}] {progress.done:g}{said}"
-    share = _share(progress)
-    full = round(share * CELLS)
-    cells = "#" * full + "." * (CELLS - full)
-    return f"[{cells}] {share:4.0%} {progress.done:g}/{progress.total:g}{said}"
+        return f"{progress.done:g}{said}"
+    return f"{_share(progress):4.0%} {progress.done:g}/{progress.total:g}{said}"
 
 
 def _share(progress: Progress) -> float:
@@ -94,17 +97,16 @@ class Show:
             self._draw()
 
     def _progress(self, progress: Progress) -> None:
-        line = bar(progress)
         if self._redraws:
             self._wipe()
-            self._bar = line
+            self._bar = bar(progress)
             if self._at_line_start:
                 self._draw()
             return
         tenth = int(10 * _share(progress)) if progress.total else -1
         if tenth != self._tenth:
             self._tenth = tenth
-            self._write(("" if self._at_line_start else "\n") + line + "\n")
+            self._write(("" if self._at_line_start else "\n") + f"{numbers(progress).lstrip()}\n")
             self._at_line_start = True
 
     def _draw(self) -> None:

@@ -44,6 +44,9 @@ def follow(state: State, job: Job, wish: Wish) -> int:
     try:
         with outputs:
             for output in outputs:
+                if 0 < place.attempt < output.attempt:
+                    screen.finish()
+                    state.say(f"Attempt {place.attempt} was lost; attempt {output.attempt}:")
                 place = replace(place, after=output.number, attempt=output.attempt)
                 screen.output(output)
     except KeyboardInterrupt:

@@ -19,6 +19,8 @@ from quafu_runtime_cli.screen import Screen
 from quafu_runtime_cli.sources import local_kind
 from quafu_runtime_cli.state import State
 
+_RESULTS = frozenset({"output.json", "output.txt"})
+"""What the runner writes itself: the result, once more."""
 _PLACES = ("work", "tmp", "input", "output")
 
 
@@ -89,7 +91,7 @@ def variable(secret: str) -> str:
 
 
 def _keep(state: State, here: Here, output: Path) -> None:
-    files = sorted(each for each in output.rglob("*") if each.is_file())
+    files = sorted(each for each in output.rglob("*") if each.is_file() and each.name not in _RESULTS)
     if not files:
         return
     if here.output is None:

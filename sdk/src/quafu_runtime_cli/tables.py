@@ -23,6 +23,11 @@ STATE_COLOURS = {
 }
 
 
+_LINE = 100
+_DEEPEST = 30
+"""What is nested deeper stays on one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: its head, and whether it may be cut where the terminal is narrow."""
@@ -65,11 +70,19 @@ def cell(value: Any) -> str:
     return one_line(str(value))
 
 
-def pretty(value: Any) -> str:
-    """Return JSON data as text for people: indented, short lists on one line, nothing that commands."""
-    flat = json.dumps(value, ensure_ascii=False)
-    written = flat if len(flat) <= 80 else json.dumps(value, ensure_ascii=False, indent=2)
-    return "\n".join(map(harmless_json, written.split("\n")))
+def pretty(value: Any, *, depth: int = 0) -> str:
+    """Return JSON data as text for people: what is short on one line, nothing that commands."""
+    flat = harmless_json(json.dumps(value, ensure_ascii=False))
+    if len(flat) + 2 * depth <= _LINE or not isinstance(value, dict | list) or depth >= _DEEPEST:
+        return flat
+    margin = "\n" + "  " * depth
+    parts = value.values() if isinstance(value, dict) else value
+    inside = [pretty(each, depth=depth + 1) for each in parts]
+    if isinstance(value, dict):
+        names = (harmless_json(json.dumps(name, ensure_ascii=False)) for name in value)
+        inside = [f"{name}: {each}" for name, each in zip(names, inside, strict=True)]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}{margin}  " + f",{margin}  ".join(inside) + f"{margin}{closing}"
 
 
 def size(count: int) -> str:

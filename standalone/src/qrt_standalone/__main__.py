@@ -126,6 +126,8 @@ def _what_next(whole: Standalone, settings: StandaloneSettings) -> str:
 The runtime is serving on {whole.url}
 Your token is {whole.token} (kept in {settings.token_file})
 
+Open {whole.url}/console in a browser and sign in with it.
+
 Try next, in another terminal:
   quafu-runtime login {whole.url} --token-stdin < {settings.token_file}
   quafu-runtime init bell && quafu-runtime upload bell && quafu-runtime run bell --watch

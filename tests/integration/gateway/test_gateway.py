@@ -125,6 +125,25 @@ async def test_accounts_and_groups_are_kept_in_the_database(runtime: Runtime) ->
     assert (await http.get("/v1/account")).status_code == 401
 
 
+async def test_of_two_gateways_that_start_with_nothing_one_makes_the_administrator(
+    mongo_url: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    mongo, bus = MongoSettings(url=SecretStr(mongo_url), prefix=f"t{new_id()[-12:]}_"), MemoryBus()
+    settings = GatewaySettings(mongo=mongo, health=OFF, port=0)
+    async with compose(settings, bus=bus) as one, compose(settings, bus=bus) as two, running(one, two):
+        for each in (one, two):
+            await wait_until(lambda each=each: _up(each), description="a gateway takes connections")
+        (line,) = [each for each in capsys.readouterr().err.splitlines() if ": qrt_" in each]
+        token = line.split()[-1]
+        assert line.startswith("The first administrator is 'admin'")
+        assert token not in caplog.text
+        for each in (one, two):
+            async with httpx.AsyncClient(base_url=each.url) as http:
+                who = await http.get("/v1/account", headers={"Authorization": f"Bearer {token}"})
+                assert (who.json()["name"], who.json()["role"]) == ("admin", "admin")
+    await bus.close()
+
+
 async def test_a_revoked_token_says_so(runtime: Runtime) -> None:
     issued = (await runtime.http.post("/v1/tokens", json={})).json()
     async with runtime.client(issued["token"]) as http:

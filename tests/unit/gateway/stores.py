@@ -6,6 +6,7 @@ from datetime import datetime
 
 from qrt_contracts.rights import Role
 from qrt_gateway.domain.accounts import Account, Client, Group, Token
+from qrt_gateway.domain.audit import Bucket, Wanted
 from qrt_gateway.domain.credentials import Credential
 from qrt_gateway.domain.posts import Post
 from qrt_gateway.domain.sessions import Session
@@ -141,6 +142,23 @@ class MemorySessions:
 
     async def forget_sessions(self, before: datetime) -> None:
         self.sessions = {key: each for key, each in self.sessions.items() if each.expires_at >= before}
+
+
+class MemoryAudit:
+    """The `AuditStore` port."""
+
+    def __init__(self) -> None:
+        self.stored: list[Bucket] = []
+
+    async def add(self, bucket: Bucket) -> None:
+        self.stored.append(bucket)
+
+    async def buckets(self, wanted: Wanted, *, upto: str | None, limit: int) -> list[Bucket]:
+        found = [each for each in self.stored[::-1] if upto is None or each.id <= upto]
+        return [each for each in found if list(wanted.found_in([each], before=None))][:limit]
+
+    async def forget(self, before: datetime) -> None:
+        self.stored = [each for each in self.stored if each.entries[-1].at >= before]
 
 
 class MemoryPosts:

@@ -50,6 +50,18 @@ async def test_a_session_reads_as_its_token_would(gateway: World) -> None:
         assert (reply.status_code, reply.json()["name"]) == (200, name)
 
 
+@pytest.mark.parametrize("path", ["/v1/account", "/v1/jobs", "/v1/programs/{id}/source"])
+async def test_answers_are_kept_to_the_page_that_asked(gateway: World, path: str) -> None:
+    created = await gateway.http.post("/v1/programs", json={"name": "p", "source": "<script>1</script>"})
+    client = await signed_in(gateway)
+    reply = await client.get(path.format(id=created.json()["id"]))
+    assert reply.status_code == 200
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "private" in reply.headers["cache-control"]
+    assert "html" not in reply.headers["content-type"]
+
+
 async def test_a_token_in_the_request_counts_before_the_cookie(gateway: World) -> None:
     client = await signed_in(gateway)
     reply = await client.post(

@@ -1,17 +1,23 @@
 """The native surface's document: every route is in it, and what it says is so."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
+from qrt_contracts.api import StateFrame
+from qrt_contracts.states import JobState
 from tests.unit.gateway.test_jobs import submit
 from tests.unit.gateway.test_programs import upload
 from tests.unit.gateway.world import World
 
 pytestmark = pytest.mark.kipu
+
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture
@@ -117,3 +123,57 @@ async def test_the_page_shows_every_route_and_runs_nothing(gateway: World, docum
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert all(path in reply.text for path in document["paths"])
     assert "<script" not in reply.text
+
+
+@pytest.fixture
+async def sockets(gateway: World) -> dict[str, Any]:
+    async with gateway.client(None) as anybody:
+        reply = await anybody.get("/asyncapi.json")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def test_the_websockets_document_is_valid_asyncapi(sockets: dict[str, Any]) -> None:
+    schema = json.loads((DATA / "asyncapi" / "3.0.0.json").read_text())
+    errors = [f"{each.instance_path}: {each.message}" for each in jsonschema_rs.iter_errors(schema, sockets)]
+    assert errors == []
+    assert sockets["asyncapi"] == "3.0.0"
+
+
+def test_every_websocket_and_every_frame_is_described(sockets: dict[str, Any], gateway: World) -> None:
+    inner: Any = gateway.app
+    while not hasattr(inner, "router"):
+        inner = inner._app
+    served = {
+        each.path
+        for each in inner.routes
+        if isinstance(each, WebSocketRoute) and each.path.startswith("/v1/")
+    }
+    assert {each["address"] for each in sockets["channels"].values()} == served
+    assert sockets["components"]["messages"].keys() == {
+        *("state", "attempt", "outputs", "end", "error", "subscribed", "unsubscribed"),
+        *("subscribe", "unsubscribe"),
+    }
+
+
+def test_frames_are_what_the_websockets_document_says(sockets: dict[str, Any]) -> None:
+    frame = StateFrame(job_id="0" * 32, status=JobState.RUNNING, attempt=1)
+    payload = sockets["components"]["messages"]["state"]["payload"]
+    validator = jsonschema_rs.validator_for({**payload, "components": sockets["components"]})
+    assert validator.is_valid(json.loads(frame.model_dump_json()))
+    assert not validator.is_valid({"type": "state", "status": "LOST"})
+
+
+async def test_the_page_shows_both_documents_and_asks_nobody_for_anything(
+    gateway: World, document: dict[str, Any]
+) -> None:
+    async with gateway.client(None) as anybody:
+        reply = await anybody.get("/docs")
+    assert "unsafe" not in reply.headers["content-security-policy"]
+    assert "<script" not in reply.text
+    assert not re.findall(r"""(?:src|href)=(?!"(?:#|/[a-z]))""", reply.text)
+    for path in (*document["paths"], "/v1/stream", "/v1/jobs/{id}/stream"):
+        assert f"<code>{path}</code>" in reply.text
+    wanted = set(re.findall(r'href="#([^"]+)"', reply.text))
+    assert wanted <= set(re.findall(r'id="([^"]+)"', reply.text))

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from pydantic import SecretStr
@@ -18,7 +18,9 @@ from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.handlers.anybody import AnyToken
 from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.visits import Visits
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.audit import Audit
 from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
@@ -29,7 +31,7 @@ from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
 from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryArtifacts
-from tests.unit.gateway.stores import MemoryAccounts, MemoryPosts, MemorySessions
+from tests.unit.gateway.stores import MemoryAccounts, MemoryAudit, MemoryPosts, MemorySessions
 
 TOKEN, OTHER = "alice-token", "bob-token"
 ADDRESSES = Addresses()
@@ -61,6 +63,8 @@ class World:
     store: MemoryAccounts
     posts: MemoryPosts
     accounts: Accounts
+    audit: Audit
+    logged: MemoryAudit
     artifacts: MemoryArtifacts
     registry: FakeRegistry
     scheduler: FakeScheduler
@@ -103,6 +107,8 @@ async def world(
         await stack.enter_async_context(fleet.subscribed())
         clock, store, artifacts = Clock(), MemoryAccounts(), MemoryArtifacts()
         posts = MemoryPosts()
+        logged = MemoryAudit()
+        audit = Audit(logged, clock=clock, keep=timedelta(days=90))
         accounts = Accounts(store, clock=clock, monotonic=clock.monotonic, anyone=anyone)
         await accounts.ensure([("alice", TOKEN), ("bob", OTHER)])
         sessions = Sessions(MemorySessions(), accounts, clock=clock, monotonic=clock.monotonic)
@@ -113,6 +119,8 @@ async def world(
             callers=Callers(accounts, sessions, addresses),
             sessions=sessions,
             directory=Directory(store, accounts, clock=clock),
+            visits=Visits(audit, addresses, clock=clock),
+            audit=audit,
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
             submissions=Submissions(artifacts),
             fleet=fleet,
@@ -136,6 +144,8 @@ async def world(
             store=store,
             posts=posts,
             accounts=accounts,
+            audit=audit,
+            logged=logged,
             artifacts=artifacts,
             registry=registry,
             scheduler=scheduler,

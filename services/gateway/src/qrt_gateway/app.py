@@ -12,6 +12,7 @@ from qrt_contracts.faults import NotFound, RuntimeFault
 from qrt_gateway.console import routes as console
 from qrt_gateway.handlers import (
     accounts,
+    audit,
     backends,
     circuits,
     clients,
@@ -76,6 +77,7 @@ def _native(parts: Parts) -> list[BaseRoute]:
         *accounts.routes(parts),
         *tokens.routes(parts),
         *groups.routes(parts),
+        *audit.routes(parts),
         *clients.routes(parts),
         *backends.routes(parts),
         *credentials.routes(parts),

@@ -1,10 +1,11 @@
 """The gateway on real adapters."""
 
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
@@ -13,6 +14,7 @@ from qrt_chassis.lifecycle import Service
 from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_gateway import app
+from qrt_gateway.adapters.audit import MongoAudit
 from qrt_gateway.adapters.mongo import MongoAccounts
 from qrt_gateway.adapters.posts import MongoPosts
 from qrt_gateway.adapters.sessions import MongoSessions
@@ -22,9 +24,11 @@ from qrt_gateway.domain.rates import Rates
 from qrt_gateway.handlers.anybody import AnyToken
 from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.visits import Visits
 from qrt_gateway.ports import Clock
 from qrt_gateway.server import HttpServer
-from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.accounts import FIRST, Accounts
+from qrt_gateway.service.audit import Audit
 from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
@@ -79,6 +83,8 @@ async def compose(
         posts = Posts(written, clock=clock, monotonic=time.monotonic)
         sessions = Sessions(kept, accounts, clock=clock, monotonic=time.monotonic)
         addresses, artifacts = _addresses(settings), ArtifactStore(store)
+        logged = MongoAudit(store)
+        audit = Audit(logged, clock=clock, keep=timedelta(days=settings.audit_days))
         parts = Parts(
             bus=bus,
             artifacts=artifacts,
@@ -86,6 +92,8 @@ async def compose(
             callers=Callers(accounts, sessions, addresses),
             sessions=sessions,
             directory=Directory(stored, accounts, clock=clock),
+            visits=Visits(audit, addresses, clock=clock),
+            audit=audit,
             watching=Watching(bus, live),
             submissions=Submissions(artifacts),
             fleet=fleet,
@@ -113,12 +121,16 @@ async def compose(
             await stored.prepare()
             await written.prepare()
             await kept.prepare()
+            await logged.prepare()
             await accounts.ensure(settings.bootstrap())
+            if not settings.bootstrap() and (token := await accounts.first_administrator()):
+                _show(token)
             await server.run()
 
         async def drain() -> None:
             live.close()
             await server.drain()
+            await audit.flush()
 
         yield Gateway(
             name="gateway",
@@ -128,11 +140,19 @@ async def compose(
                 "posts": posts.sweep,
                 "sessions": sessions.sweep,
                 "uses": accounts.note_uses,
+                "audit": audit.write,
+                "audit's age": audit.forget,
             },
             pings={"bus": bus.ping, "mongo": store.ping},
             drain=drain,
             address=server.address,
         )
+
+
+def _show(token: str) -> None:
+    """Show the first administrator's token: past the log, which others may read and keep."""
+    sys.stderr.write(f"The first administrator is {FIRST!r}; its token, shown only here and now: {token}\n")
+    sys.stderr.flush()
 
 
 def _addresses(settings: GatewaySettings) -> Addresses:

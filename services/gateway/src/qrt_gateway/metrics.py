@@ -13,4 +13,7 @@ TOPICS = Gauge("qrt_gateway_topics", "Routing keys this gateway's queue is bound
 OVERFLOWS = Counter(
     "qrt_gateway_listener_overflows", "Times a slow listener lost its buffer and went back to history."
 )
+AUDIT_DROPPED = Counter(
+    "qrt_gateway_audit_dropped", "Entries of the audit log that were dropped: it could not be written."
+)
 HISTORY_READS = Counter("qrt_gateway_history_reads", "Pages of stored outputs read for streams.")

@@ -7,6 +7,7 @@ from typing import Protocol
 from qrt_contracts.rights import Role
 from qrt_contracts.values import Artifact, Payload
 from qrt_gateway.domain.accounts import Account, Client, Group, Token
+from qrt_gateway.domain.audit import Bucket, Wanted
 from qrt_gateway.domain.credentials import Credential
 from qrt_gateway.domain.posts import Post
 from qrt_gateway.domain.sessions import Session
@@ -127,6 +128,19 @@ class SessionStore(Protocol):
 
     async def forget_sessions(self, before: datetime) -> None:
         """Remove the sessions that ended before a moment."""
+
+
+class AuditStore(Protocol):
+    """Where the audit log is kept, of all gateways."""
+
+    async def add(self, bucket: Bucket) -> None:
+        """Store entries; the same again changes nothing."""
+
+    async def buckets(self, wanted: Wanted, *, upto: str | None, limit: int) -> list[Bucket]:
+        """Return up to `limit` buckets that hold wanted entries, newest first, from `upto` on."""
+
+    async def forget(self, before: datetime) -> None:
+        """Remove buckets whose newest entry is of before a moment."""
 
 
 class PostStore(Protocol):

@@ -32,6 +32,8 @@ class GatewaySettings(ServiceSettings):
     """How often one token may ask, at this replica and in the long run; beyond it the answer is 429."""
     requests_burst: int = Field(default=5000, ge=1)
     """How many requests of one token may come at once."""
+    audit_days: int = Field(default=90, ge=1, le=3650)
+    """How long the audit log keeps what accounts changed and were refused."""
     quafu_wait_seconds: float = Field(default=86400.0, gt=0)
     """How long a Quafu client's request for a result is held while its job runs; then the answer is
     where the job stands. Behind a proxy that gives up sooner, choose a little less than it does."""
@@ -39,8 +41,8 @@ class GatewaySettings(ServiceSettings):
     """How clients reach this gateway, such as `https://runtime.example.org`: what absolute addresses in
     its answers begin with. Unset, a request's own header Host says it."""
     trust_forwarded: bool = False
-    """Take `X-Forwarded-Proto` and `X-Forwarded-Host` for how clients reach this gateway. Only behind a
-    proxy that sets both itself."""
+    """Take `X-Forwarded-Proto` and `X-Forwarded-Host` for how clients reach this gateway, and the last of
+    `X-Forwarded-For` for who they are. Only behind a proxy that sets all three itself."""
     kipu_cancel_status: Literal["200", "204"] = "200"
     """How a Kipu client's cancellation is answered: 200 with the execution, which clients of every age
     take, or 204, which the newest description says."""
@@ -53,7 +55,8 @@ class GatewaySettings(ServiceSettings):
     with commas between: the first one seals, each one opens. Without any, no secrets are taken."""
     bootstrap_tokens: SecretStr = SecretStr("")
     """`account=token`, several with commas between: made at start if absent; the first account is
-    an administrator."""
+    an administrator. Without any, the first gateway that finds no account makes the administrator `admin`
+    and writes its token to stderr, once."""
 
     @field_validator("bootstrap_tokens")
     @classmethod

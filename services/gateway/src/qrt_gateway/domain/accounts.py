@@ -28,12 +28,14 @@ class MissingScope(Forbidden):
         self.scope = scope
 
 
-class TokenRefused(NotAuthenticated):
-    """The token is one that was issued here, and is not valid any more."""
+class Refused(NotAuthenticated):
+    """What was sent to prove who asks is known to be an account's, and is not valid, or not any more."""
 
-    def __init__(self, detail: str, token: "Token") -> None:
+    def __init__(self, detail: str, *, account: str, token: str | None = None) -> None:
         super().__init__(detail)
+        self.account = account
         self.token = token
+        """The id of the token, if it was one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +145,22 @@ def require_valid(token: Token, *, now: datetime) -> None:
     """Return if a token may be used.
 
     Raises:
-        TokenRefused: it is revoked or has expired; the text says which.
+        Refused: it is revoked or has expired; the text says which.
     """
     if token.revoked_at is not None:
-        raise TokenRefused(f"this token was revoked at {token.revoked_at:%Y-%m-%dT%H:%M:%SZ}", token)
+        raise _refused(token, f"this token was revoked at {token.revoked_at:%Y-%m-%dT%H:%M:%SZ}")
     if token.expires_at is not None and token.expires_at <= now:
-        raise TokenRefused(f"this token expired at {token.expires_at:%Y-%m-%dT%H:%M:%SZ}", token)
+        raise _refused(token, f"this token expired at {token.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def require_enabled(account: Account, token: Token) -> None:
+    """Return if an account's tokens may be used. Raises: Refused."""
+    if account.disabled:
+        raise _refused(token, f"the account {account.name!r} is disabled")
+
+
+def _refused(token: Token, detail: str) -> Refused:
+    return Refused(detail, account=token.account, token=token.id)
 
 
 def require_someone(caller: Caller) -> None:

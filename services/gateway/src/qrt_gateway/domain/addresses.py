@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 
+_ORIGIN = re.compile(r"[0-9A-Za-z.:\[\]_-]{1,64}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
@@ -15,7 +17,7 @@ class Addresses:
     public_url: str | None = None
     """The configured one; it settles the matter."""
     forwarded: bool = False
-    """Believe `X-Forwarded-Proto` and `X-Forwarded-Host`: a proxy in front sets them."""
+    """Believe `X-Forwarded-Proto`, `-Host` and the last of `X-Forwarded-For`: a proxy in front sets them."""
     served: str = "http://localhost"
     """Where the gateway serves, for requests whose header Host is none."""
 
@@ -30,6 +32,11 @@ class Addresses:
         if scheme not in ("http", "https") or not _HOST.fullmatch(host):
             return self.served
         return f"{scheme}://{host}"
+
+    def origin(self, headers: Mapping[str, str], *, peer: str | None) -> str | None:
+        """Return where a request comes from: the peer, or whom a believed proxy names last."""
+        named = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() if self.forwarded else ""
+        return named if _ORIGIN.fullmatch(named) else peer
 
 
 def service_path(service: str) -> str:

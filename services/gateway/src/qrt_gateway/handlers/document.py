@@ -24,8 +24,8 @@ TITLE = "Hybrid quantum-classical runtime"
 ABOUT = """Programs are uploaded, run as jobs, watched while they run, and leave results and files.
 
 Beside what is described here, `WS /v1/jobs/{id}/stream?after=&attempt=` and `WS /v1/stream` send frames as
-JSON texts, `/services/{program}/` is the Service API, each with a document of its own at
-`/services/{program}/openapi.json`, and `/runtime/` serves Quafu clients."""
+JSON texts: `/asyncapi.json` describes them. `/services/{program}/` is the Service API, each service with a
+document of its own at `/services/{program}/openapi.json`, and `/runtime/` serves Quafu clients."""
 
 BEARER = "A token; what follows its name at an operation are the scopes it needs there."
 

@@ -27,7 +27,6 @@ from qrt_contracts.faults import InvalidRequest, Overloaded, RuntimeFault
 from qrt_contracts.rights import Scope
 from qrt_contracts.states import TERMINAL
 from qrt_gateway.domain.accounts import Caller
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.reading import id_of
 from qrt_gateway.handlers.resource import Parts
@@ -54,7 +53,7 @@ def routes(parts: Parts) -> list[WebSocketRoute]:
     async def stream(websocket: WebSocket) -> None:
         websocket.scope["qrt.route"] = PATH
         try:
-            caller = await admitted(parts.callers.of(websocket), Scope.READ)
+            caller = await parts.visits.admitted(websocket, parts.callers.of(websocket), Scope.READ)
         except Exception as error:
             fault = _fault(error)
             if fault is None:

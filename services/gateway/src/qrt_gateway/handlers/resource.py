@@ -13,11 +13,12 @@ from qrt_chassis.bus.port import Bus
 from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.problems import away
+from qrt_gateway.handlers.visits import Visit, Visits
 from qrt_gateway.ports import Artifacts
 from qrt_gateway.service.accounts import Accounts
+from qrt_gateway.service.audit import Audit
 from qrt_gateway.service.clients import Clients
 from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
@@ -26,6 +27,12 @@ from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
+
+_PRIVATE = {
+    "Cache-Control": "private, no-cache",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,8 @@ class Parts:
     callers: Callers
     sessions: Sessions
     directory: Directory
+    visits: Visits
+    audit: Audit
     watching: Watching
     submissions: Submissions
     fleet: Fleet
@@ -84,15 +93,26 @@ def resource(parts: Parts, path: str, **methods: Endpoint) -> Route:
     async def dispatch(request: Request) -> Response:
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         request.scope["qrt.route"] = path
-        try:
-            caller = await admitted(parts.callers.of(request), *endpoint.needs(request.method))
+
+        async def answer(visit: Visit) -> Response:
+            caller = await visit.admit(parts.callers.of(request), *endpoint.needs(request.method))
             return await endpoint(parts, request, caller)
+
+        try:
+            return _private(await parts.visits.answered(request, answer))
         except Exception as error:
             if fault := away(error):
                 raise fault from error
             raise
 
     return Resource(path, dispatch, endpoints)
+
+
+def _private(answer: Response) -> Response:
+    """Keep browsers, which the console's cookie lets in, from sharing an answer or guessing at its kind."""
+    for name, value in _PRIVATE.items():
+        answer.headers.setdefault(name, value)
+    return answer
 
 
 def json(view: BaseModel, *, status: int = 200, location: str | None = None) -> Response:

@@ -12,7 +12,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from qrt_contracts.api import ErrorFrame, Frame
 from qrt_contracts.faults import RuntimeFault
 from qrt_contracts.rights import Scope
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.problems import answer, away
 from qrt_gateway.handlers.reading import id_of, query_items
 from qrt_gateway.handlers.resource import Parts
@@ -64,7 +63,7 @@ async def _stream(parts: Parts, websocket: WebSocket) -> None:
 
 
 async def _frames(parts: Parts, websocket: WebSocket) -> AsyncGenerator[Frame, None]:
-    caller = await admitted(parts.callers.of(websocket), Scope.READ)
+    caller = await parts.visits.admitted(websocket, parts.callers.of(websocket), Scope.READ)
     job_id = id_of(websocket.path_params["id"], what="job")
     query = query_items(websocket.query_params.multi_items(), StreamQuery)
     return parts.watching.follow(

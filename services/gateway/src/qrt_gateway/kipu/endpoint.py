@@ -18,10 +18,10 @@ from qrt_contracts.rights import Scope
 from qrt_contracts.values import Program
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import service_path
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import answer, away
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.visits import SAFE, Visit
 
 BASE = "/services/{service}"
 NOBODY = Caller("", admin=False)
@@ -92,10 +92,13 @@ def route(parts: Parts, path: str, **methods: Endpoint) -> Route:
     """Return the route of a path below a service; each keyword is a method in lower case."""
 
     async def respond(request: Request, endpoint: Endpoint) -> Response:
-        secret = secret_of(request.headers)
-        scope = Scope.READ if request.method in ("GET", "HEAD") else Scope.RUN
-        caller = await admitted(parts.accounts.authenticate(secret), scope)
-        return await endpoint(Asking(parts=parts, request=request, caller=caller, secret=secret))
+        async def answer(visit: Visit) -> Response:
+            secret = secret_of(request.headers)
+            scope = Scope.READ if request.method in SAFE else Scope.RUN
+            caller = await visit.admit(parts.accounts.authenticate(secret), scope)
+            return await endpoint(Asking(parts=parts, request=request, caller=caller, secret=secret))
+
+        return await parts.visits.answered(request, answer)
 
     return _route(path, methods, respond)
 
@@ -110,7 +113,7 @@ def open_route(parts: Parts, path: str, **methods: Endpoint) -> Route:
     async def respond(request: Request, endpoint: Endpoint) -> Response:
         try:
             secret = _password_of(request.headers) or secret_of(request.headers)
-            caller = await admitted(parts.accounts.authenticate(secret), Scope.READ)
+            caller = await parts.visits.admitted(request, parts.accounts.authenticate(secret), Scope.READ)
         except NotAuthenticated as fault:
             if request.headers.get("authorization"):
                 return _challenge(fault)

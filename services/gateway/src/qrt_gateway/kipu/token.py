@@ -13,6 +13,7 @@ from qrt_contracts.faults import NotAuthenticated
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.reading import bounded_body
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.visits import Visit
 
 PATH = "/token"
 MAX_BYTES = 16 << 10
@@ -34,9 +35,11 @@ def route(parts: Parts) -> Route:
     async def dispatch(request: Request) -> Response:
         request.scope["qrt.route"] = PATH
         try:
-            return await _answer(parts, request)
+            return await parts.visits.answered(request, lambda visit: _answer(parts, request, visit))
         except Refused as refused:
             return _refusal(refused)
+        except NotAuthenticated as error:
+            return _refusal(Refused("invalid_client", error.detail, status=401))
         except Exception as error:
             if fault := away(error):
                 raise fault from error
@@ -45,7 +48,7 @@ def route(parts: Parts) -> Route:
     return Route(PATH, dispatch, methods=["POST"])
 
 
-async def _answer(parts: Parts, request: Request) -> Response:
+async def _answer(parts: Parts, request: Request, visit: Visit) -> Response:
     fields = await _fields(request)
     client_id, secret = _credentials(request, fields)
     granted = fields.get("grant_type")
@@ -53,10 +56,7 @@ async def _answer(parts: Parts, request: Request) -> Response:
         raise Refused("invalid_request", "grant_type is missing: send client_credentials")
     if granted != "client_credentials":
         raise Refused("unsupported_grant_type", "the grant type here is client_credentials")
-    try:
-        token, seconds = await parts.clients.token(client_id, secret)
-    except NotAuthenticated as fault:
-        raise Refused("invalid_client", fault.detail, status=401) from None
+    visit.account, token, seconds = await parts.clients.token(client_id, secret)
     body = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
     return Response(orjson.dumps(body), headers=_HEADERS, media_type="application/json")
 

@@ -11,10 +11,10 @@ from starlette.routing import Route
 from qrt_contracts.faults import RuntimeFault
 from qrt_contracts.rights import Scope
 from qrt_gateway.domain.accounts import Caller
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.resource import Parts
+from qrt_gateway.handlers.visits import RESOURCE, Visit
 from qrt_gateway.quafu.dialect import NO_STORE, Dialect
 
 JSON = "application/json"
@@ -28,6 +28,10 @@ class Asking:
     request: Request
     caller: Caller
     dialect: Dialect
+
+    def about(self, thing: str) -> None:
+        """Say what the request is about, for the audit log: paths of this surface do not."""
+        self.request.scope[RESOURCE] = thing
 
     def answer(self, fields: Mapping[str, Any]) -> Response:
         """Return a successful answer."""
@@ -63,9 +67,14 @@ def route(parts: Parts, endpoint: Endpoint, dialect: Dialect) -> Route:
 
     async def dispatch(request: Request) -> Response:
         request.scope["qrt.route"] = path
-        try:
-            caller = await admitted(parts.accounts.authenticate(secret_of(request.headers)), endpoint.scope)
+
+        async def answer(visit: Visit) -> Response:
+            asking = parts.accounts.authenticate(secret_of(request.headers))
+            caller = await visit.admit(asking, endpoint.scope)
             return await endpoint.answer(Asking(parts=parts, request=request, caller=caller, dialect=dialect))
+
+        try:
+            return await parts.visits.answered(request, answer, changes=endpoint.scope is not Scope.READ)
         except Exception as error:
             fault = error if isinstance(error, RuntimeFault) else away(error)
             if fault is None:

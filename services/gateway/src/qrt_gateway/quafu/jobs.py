@@ -41,7 +41,9 @@ async def run(asking: Asking) -> Response:
         input=payload,
         confidential=await asking.parts.secrets.for_job(asking.caller.name),
     )
-    return asking.answer(submitted((await asking.parts.watching.submit(command)).job))
+    job = (await asking.parts.watching.submit(command)).job
+    asking.about(f"job {job.id}")
+    return asking.answer(submitted(job))
 
 
 async def result_nowait(asking: Asking) -> Response:
@@ -125,11 +127,14 @@ def _resolve(wanted: Run, caller: Caller) -> ResolveRun:
 
 async def _job_id_in_body(asking: Asking) -> str:
     body = await object_of(asking.request, limit=asking.parts.max_body_bytes)
-    return id_in(body.get("job_id"), what="job")
+    job_id = id_in(body.get("job_id"), what="job")
+    asking.about(f"job {job_id}")
+    return job_id
 
 
 async def _job_in_query(asking: Asking) -> Job:
     job_id = id_in(asking.request.query_params.get("job_id"), what="job")
+    asking.about(f"job {job_id}")
     return await asking.parts.watching.job(asking.caller, job_id)
 
 

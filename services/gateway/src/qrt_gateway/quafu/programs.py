@@ -38,6 +38,7 @@ async def upload(asking: Asking) -> Response:
         **({"visibility": Visibility.PRIVATE} | fields.described()),
     )
     found = await asking.parts.bus.request(command, deadline=UPLOAD_DEADLINE)
+    asking.about(f"program {found.program.id}")
     return asking.answer({"id": found.program.id})
 
 
@@ -45,6 +46,7 @@ async def update(asking: Asking) -> Response:
     """Change a program: first its source, which may be refused, then what describes it."""
     body = await object_of(asking.request, limit=asking.parts.max_body_bytes)
     program_id = id_in(body.get("program_id"), what="program")
+    asking.about(f"program {program_id}")
     fields = read_as(ProgramFields, body)
     bus, caller = asking.parts.bus, asking.caller
     if fields.data:
@@ -64,6 +66,7 @@ async def update(asking: Asking) -> Response:
 async def delete(asking: Asking) -> Response:
     """Delete a program."""
     program_id = id_in(asking.request.query_params.get("program_id"), what="program")
+    asking.about(f"program {program_id}")
     await asking.parts.bus.request(
         DeleteProgram(caller=asking.caller.name, rights=asking.caller.rights, program_id=program_id)
     )

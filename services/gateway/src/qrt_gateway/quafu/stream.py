@@ -19,7 +19,6 @@ from qrt_contracts.faults import NotFound, RuntimeFault
 from qrt_contracts.rights import Scope
 from qrt_contracts.values import OutputKind
 from qrt_gateway.domain.accounts import digest_of
-from qrt_gateway.handlers.admission import admitted
 from qrt_gateway.handlers.auth import secret_of
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.resource import Parts
@@ -60,7 +59,7 @@ def routes(parts: Parts, repeats: Repeats, paths: tuple[str, ...]) -> list[WebSo
 
 async def _stream(parts: Parts, repeats: Repeats, websocket: WebSocket) -> None:
     secret = secret_of(websocket.headers)
-    caller = await admitted(parts.accounts.authenticate(secret), Scope.READ)
+    caller = await parts.visits.admitted(websocket, parts.accounts.authenticate(secret), Scope.READ)
     job_id = _job_id(websocket)
     pair = (digest_of(secret), job_id)
     if repeats.again(*pair):

@@ -15,11 +15,11 @@ from qrt_gateway.domain.accounts import (
     Caller,
     Client,
     Token,
-    TokenRefused,
     caller_of,
     digest_of,
     handed_on,
     new_secret,
+    require_enabled,
     require_own_tokens,
     require_valid,
 )
@@ -44,7 +44,8 @@ _SECRET = re.compile(r"[!-~]{1,512}")
 class _Known:
     token: Token
     caller: Caller
-    disabled: bool
+    account: Account | None
+    """None where any token is taken."""
     until: float
 
 
@@ -87,8 +88,8 @@ class Accounts:
         """Return whose the token of a digest is; it raises the same."""
         known = self._remembered(digest) or await self._ask(digest)
         require_valid(known.token, now=self._clock())
-        if known.disabled:
-            raise TokenRefused(f"the account {known.caller.name!r} is disabled", known.token)
+        if known.account is not None:
+            require_enabled(known.account, known.token)
         own = known.token.requests_per_second
         if self._rates and (seconds := self._rates.take(digest, self._monotonic(), own=own)):
             raise Overloaded("this token sends too many requests", retry_after_seconds=seconds)
@@ -269,13 +270,13 @@ class Accounts:
         token = await self._store.token(digest)
         account = await self._store.account(token.account) if token else None
         if token is not None and account is not None:
-            caller, disabled = caller_of(account, token), account.disabled
+            caller = caller_of(account, token)
             self._note_use(token)
         elif self._anyone is not None:
-            token, caller, disabled = self._any_token(digest, self._anyone), self._anyone, False
+            token, caller, account = self._any_token(digest, self._anyone), self._anyone, None
         else:
             raise NotAuthenticated("this token is not known here")
-        known = _Known(token, caller, disabled, self._monotonic() + MEMORY_SECONDS)
+        known = _Known(token, caller, account, self._monotonic() + MEMORY_SECONDS)
         if before == self._revocations:  # otherwise what was read may be older than a revocation
             self._known[digest] = known
         while len(self._known) > MEMORY_SIZE:

@@ -9,6 +9,7 @@ from qrt_contracts.ids import new_id
 from qrt_gateway.domain.accounts import (
     Caller,
     Client,
+    Refused,
     digest_of,
     handed_on,
     new_secret,
@@ -76,8 +77,8 @@ class Clients:
         self._given.pop(client_id, None)
         self._accounts.forget_client(client_id)
 
-    async def token(self, client_id: str, secret: str) -> tuple[str, int]:
-        """Return a token for a client's secret, and the whole seconds it is good for.
+    async def token(self, client_id: str, secret: str) -> tuple[str, str, int]:
+        """Return the account of a client, a token for its secret, and the whole seconds it is good for.
 
         Raises:
             NotAuthenticated: there is no such client, it is revoked, or this is not its secret.
@@ -85,17 +86,18 @@ class Clients:
         client, now = await self._store.client(client_id), self._clock()
         right = client is not None and hmac.compare_digest(client.digest, digest_of(secret))
         if client is None or not right or client.revoked_at is not None:
-            raise NotAuthenticated("there is no client of this id and secret, or it was revoked")
+            detail = "there is no client of this id and secret, or it was revoked"
+            raise NotAuthenticated(detail) if client is None else Refused(detail, account=client.account)
         account = await self._store.account(client.account)
         if account is None or account.disabled:
-            raise NotAuthenticated("the account of this client is disabled")
+            raise Refused("the account of this client is disabled", account=client.account)
         text, until = self._given.get(client_id, ("", now))
         if until - now < LIFETIME / 2:
             await self._store.forget_tokens(client_id, before=now)
             until = now + LIFETIME
             text = await self._accounts.issue_to(client, expires_at=until)
             self._remember(client_id, text, until)
-        return text, int((until - now).total_seconds())
+        return client.account, text, int((until - now).total_seconds())
 
     def _remember(self, client_id: str, text: str, until: datetime) -> None:
         self._given.pop(client_id, None)

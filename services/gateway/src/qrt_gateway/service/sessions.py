@@ -42,20 +42,20 @@ class Sessions:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._ends = 0
 
-    async def begin(self, secret: str) -> str:
-        """Return the cookie of a new session for a token.
+    async def begin(self, secret: str) -> tuple[str, Caller]:
+        """Return the cookie of a new session for a token, and whose token it is.
 
         Raises:
             NotAuthenticated: the token is malformed, unknown, expired or revoked.
             Overloaded: it asks more often than it may.
         """
-        await self._accounts.authenticate(secret)
+        caller = await self._accounts.authenticate(secret)
         cookie = new_cookie()
         session = Session(
             digest=digest_of(cookie), token=digest_of(secret), expires_at=self._clock() + LIFETIME
         )
         await self._store.add_session(session)
-        return cookie
+        return cookie, caller
 
     async def authenticate(self, cookie: str) -> Caller:
         """Return whose session a cookie is.

@@ -23,7 +23,7 @@ export function BuildLog({program, number, onNumber, onEnd}) {
     ]} />`}
     <${ProblemNote} problem=${problem ?? build?.problem} />
     ${dropped > 0 && html`<p class="hint">The first ${dropped} lines are left out here; <a href=${`/v1/programs/${program.id}/versions/${number}/build/log`} target="_blank" rel="noopener">the whole log</a>.</p>`}
-    <pre class="log" role="log" aria-label="Build log" tabindex="0" ref=${box} onScroll=${scrolled}>${
+    <pre class="build-log" role="log" aria-label="Build log" tabindex="0" ref=${box} onScroll=${scrolled}>${
       lines.length ? lines.join("\n") : build?.state === "building" ? "Nothing has been written yet." : "This version needed no building."}</pre>
   </div>`;
 }
