@@ -5,8 +5,7 @@ BIN := .venv/bin
 SOURCES := packages/*/src services/*/src standalone/src sdk/src sdk/notebook/src
 ARGS ?=
 # Tests that load the whole machine or count what is on it; nothing else runs beside them.
-APART := tests/attacks tests/browser tests/chaos tests/docker \
-	$(addprefix tests/system/test_,live.py restarts.py standalone.py)
+APART := tests/attacks tests/browser tests/chaos tests/docker tests/system/test_live.py
 
 .PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor \
 	bench-circuits bench-template lock clean
