@@ -52,8 +52,13 @@ class Place:
 
     @property
     def environ(self) -> dict[str, str]:
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("QUAFU_")}
-        kept.pop("XDG_CONFIG_HOME", None)
+        # COLUMNS would say more than the terminal: a runner of tests may have set it.
+        own = ("XDG_CONFIG_HOME", "COLUMNS", "LINES")
+        kept = {
+            name: text
+            for name, text in os.environ.items()
+            if name not in own and not name.startswith("QUAFU_")
+        }
         return kept | {
             "HOME": str(self.folder / "home"),
             "PATH": f"{BIN}:{kept['PATH']}",
