@@ -31,6 +31,7 @@ from qrt_gateway.handlers import (
     stream,
     tokens,
     versions,
+    webhooks,
 )
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
@@ -81,6 +82,7 @@ def _native(parts: Parts) -> list[BaseRoute]:
         *clients.routes(parts),
         *backends.routes(parts),
         *credentials.routes(parts),
+        *webhooks.routes(parts),
     ]
 
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
-from qrt_contracts.events import CancelRequested, Event, JobChanged, JobOutput, JobSubmitted
+from qrt_contracts.events import CancelRequested, Event, JobChanged, JobEnded, JobOutput, JobSubmitted
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.rights import Shares
@@ -39,7 +39,7 @@ DATABASE = "scheduler"
 COUNTED = 10_000
 """A queue position is exact up to here; further back the difference tells an owner nothing."""
 _EVENTS: dict[str, type[Event]] = {
-    each.schema_name: each for each in (JobSubmitted, CancelRequested, JobChanged)
+    each.schema_name: each for each in (JobSubmitted, CancelRequested, JobChanged, JobEnded)
 }
 _HEAD = {
     "owner": 1,
