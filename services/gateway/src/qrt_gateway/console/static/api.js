@@ -4,6 +4,11 @@ import {Store} from "./lib/store.js";
 /** Who is signed in: `undefined` until that is known, null for nobody, else what /v1/account says. */
 export const account = new Store(undefined);
 
+/** Tell whether this session's token is for a scope: "read", "run", "write" or "admin". */
+export function may(who, scope) {
+  return Boolean(who?.scopes.includes(scope));
+}
+
 /** A refusal (RFC 9457). `field` names the field at fault; `errors` has {pointer, detail} of each. */
 export class Problem extends Error {
   constructor({status, title, detail, field = null, errors = [], code = "", retryable = false, ...more}) {
