@@ -248,6 +248,12 @@ def builds_queue(kind: ProgramKind) -> str:
     return f"work.builds.{kind.value}"
 
 
+def durable_queues() -> tuple[str, ...]:
+    """Return every queue that outlives its consumers: what may have dead letters of its own."""
+    builds = map(builds_queue, ProgramKind)
+    return ("scheduler.dispatch", "scheduler.history", "registry.builds", "gateway.job-ends", *builds)
+
+
 class BuildVersion(Message):
     """Make what a version's jobs need: its environment or image, and its signature.
 

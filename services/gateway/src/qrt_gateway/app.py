@@ -12,6 +12,7 @@ from qrt_contracts.faults import NotFound, RuntimeFault
 from qrt_gateway.console import routes as console
 from qrt_gateway.handlers import (
     accounts,
+    administration,
     audit,
     backends,
     circuits,
@@ -83,6 +84,7 @@ def _native(parts: Parts) -> list[BaseRoute]:
         *backends.routes(parts),
         *credentials.routes(parts),
         *webhooks.routes(parts),
+        *administration.routes(parts),
     ]
 
 
