@@ -16,6 +16,11 @@ export class Problem extends Error {
     Object.assign(this, {status, title, detail: detail || title, field, errors, code, retryable, more});
   }
 
+  /** What is wrong with a field itself, nothing in it. */
+  at(name) {
+    return this.errors.filter((each) => each.pointer === `/${name}`).map((each) => each.detail).join("; ");
+  }
+
   /** What is wrong with a field, by its JSON pointer without the first slash; "" if nothing is. */
   of(name) {
     const said = this.errors.filter((each) => each.pointer === `/${name}` || each.pointer.startsWith(`/${name}/`));

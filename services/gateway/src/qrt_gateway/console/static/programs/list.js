@@ -21,7 +21,7 @@ export default function Programs({query}) {
   return html`
     <${PageHead} title="Programs" actions=${writes && html`<${Button} kind="primary" onClick=${() => setCreating(true)}>New program<//>`} />
     <div class="filters">
-      <${Field} label="Find by name" type="search" value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
+      <${Field} label="Find" type="search" value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
       <${Field} label="Whose" as="select" value=${scope} onChange=${(event) => setQuery({scope: event.target.value === "own" ? null : event.target.value})}>
         ${Object.entries(SCOPES).filter(([key]) => key !== "all" || may(who, "admin")).map(([key, label]) => html`<option key=${key} value=${key}>${label}</option>`)}
       <//>
@@ -51,7 +51,7 @@ function Nothing({filtered, writes, onCreate}) {
   if (filtered) return html`<${Empty} title="No program has such a name." />`;
   return html`<${Empty} title="There are no programs yet.">
     ${writes && html`<p>Upload a Python file with a <code>run</code> function, a project, or name a container image.</p>
-    <p><${Button} onClick=${onCreate}>Upload the first one<//></p>`}<//>`;
+    <p><${Button} onClick=${onCreate}>Begin with an example<//></p>`}<//>`;
 }
 
 function usePrograms(scope) {
