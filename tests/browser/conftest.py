@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from tests.browser.watched import STEP_SECONDS, watched
 from tests.support.engines import require
 from tests.system.client import Api
 from tests.system.composition import TOKEN, Composition, standalone
+from tests.system.conftest import wheels as wheels
 
 expect.set_options(timeout=STEP_SECONDS * 1000)
 
@@ -25,9 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def runtime(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Composition]:
-    """A standalone runtime."""
-    async with standalone(tmp_path_factory.mktemp("browser") / "data") as whole:
+async def runtime(
+    tmp_path_factory: pytest.TempPathFactory,
+    wheels: Path,
+) -> AsyncIterator[Composition]:
+    """A standalone runtime whose programs' packages come from a folder."""
+    data = tmp_path_factory.mktemp("browser") / "data"
+    async with standalone(data, "--wheels", str(wheels)) as whole:
         yield whole
 
 

@@ -6,6 +6,7 @@ from playwright.async_api import Browser, Page, expect
 
 from qrt_contracts.ids import new_id
 from tests.browser.watched import accessible, errors_of, narrow, shot, watched
+from tests.support.waiting import wait_until
 from tests.system.client import Api
 from tests.system.composition import Composition
 
@@ -90,3 +91,19 @@ async def test_executors_and_backends_are_shown_as_they_are_now(console: Page, a
     await expect(row).to_contain_text(re.compile("1 of [0-9]+"))
     await api.http.post(f"/v1/jobs/{job['id']}/cancel")
     await expect(row).to_contain_text(re.compile("0 of [0-9]+"))
+
+
+async def test_the_audit_log_tells_what_was_done(console: Page, api: Api) -> None:
+    program = await api.upload("def run(task, userpub, params):\n    return 1\n")
+    await api.http.delete(f"/v1/programs/{program['id']}")
+    await console.goto("/console/account?tab=audit")
+    found = console.get_by_role("row").filter(has_text=program["id"])
+
+    async def told() -> bool:
+        await console.get_by_role("button", name="Find").click()
+        await expect(console.get_by_role("table", name="Audit log")).to_be_visible()
+        return await found.count() > 0
+
+    await wait_until(told, description="the deletion in the audit log", seconds=30)
+    await expect(found.first).to_contain_text("DELETE /v1/programs/{id}")
+    await accessible(console)

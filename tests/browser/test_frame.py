@@ -75,7 +75,6 @@ async def test_the_theme_follows_the_system_until_one_is_chosen(console: Page) -
     await console.emulate_media(color_scheme="dark")
     dark = await console.evaluate(ground)
     assert light != dark
-    await accessible(console)
 
     await console.get_by_role("button", name="System theme").click()
     assert await console.evaluate(ground) == light

@@ -80,15 +80,18 @@ async def test_a_form_is_made_of_the_signature_and_faults_stand_beside_their_fie
         files={"archive": ("p.zip", project(PROJECT, {"README.md": "# Adder"}))},
     )
     program = upload.json()
+    built = await api.http.get(f"/v1/programs/{program['id']}/versions/1", params={"wait": 50})
+    assert built.json()["build"]["state"] == "ready", built.text
     await console.goto("/console/programs")
-    await console.get_by_label("Find by name").fill(name)
+    await console.get_by_label("Find").fill(name)
     await console.get_by_role("link", name=name).click()
     await expect(console.get_by_text("Add some values.", exact=True)).to_be_visible()
     await expect(console.get_by_label("shots")).to_have_attribute("placeholder", "default: 100")
     await accessible(console)
     await shot(console, "programs-run")
 
-    await console.get_by_label("data").fill('{"values": [1, 2]}')
+    data = console.get_by_role("group", name="data")
+    await data.get_by_label("values").fill("[1, 2]")
     await console.get_by_label("shots").fill("many")
     await console.get_by_role("button", name="Run", exact=True).click()
     await expect(console.get_by_role("alert")).to_contain_text("integer")

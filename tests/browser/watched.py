@@ -68,13 +68,16 @@ def errors_of(page: Page) -> Errors:
 
 
 async def accessible(page: Page) -> None:
-    """Check what is shown against the rules of WCAG 2.2 A and AA and good practice.
+    """Check what is shown against the rules of WCAG 2.2 A and AA and good practice, colours in both themes.
 
     Raises:
         AssertionError: some are broken; the text lists them.
     """
     await page.evaluate(AXE)
     found = await page.evaluate("async () => (await axe.run()).violations")
+    await page.emulate_media(color_scheme="dark")
+    found += await page.evaluate("async () => (await axe.run({runOnly: ['color-contrast']})).violations")
+    await page.emulate_media(color_scheme="light")
     said = [
         f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:3]]}"
         for each in found

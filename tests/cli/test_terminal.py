@@ -1,5 +1,6 @@
 """The command at a real terminal, against a real runtime; and the README's tour, as it stands there."""
 
+import asyncio
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest_asyncio
 
 from tests.cli.conftest import Command
 from tests.cli.readme import tour
+from tests.support.waiting import wait_until
 from tests.support.wheels import PYDANTIC, installed
 from tests.system.composition import PROGRAM_PYTHON, TOKEN, standalone
 
@@ -274,7 +276,14 @@ def test_administrators_keep_users_groups_and_tokens(
     assert command("admin", "tokens", "revoke", made["id"], "--account", "vera").code == 0
     assert command("admin", "users", "set", "vera", "--disable", "--json").json["disabled"]
     assert command("admin", "groups", "remove", "lab").code == 0
+    asyncio.run(wait_until(lambda: "/v1/accounts/vera" in audited(command), description="an audit entry"))
     assert command("admin", "executors", "--json").json["executors"][0]["name"]
+
+
+def audited(command: Command) -> set[str]:
+    """Return what the audit log tells of."""
+    entries = command("admin", "audit", "--account", "me", "--limit", "500", "--json").json["entries"]
+    return {each["resource"] for each in entries}
 
 
 def test_the_tour_of_the_readme_shows_what_it_says(place: Place) -> None:
@@ -291,7 +300,7 @@ def test_the_tour_of_the_readme_shows_what_it_says(place: Place) -> None:
         cwd=str(folder),
         env=place.environ | {"QUAFU_RUNTIME_URL": place.url},
         encoding="utf-8",
-        timeout=120,
+        timeout=240,
         dimensions=(40, 120),
     )
     said = shown(session).replace("\r", "\n").replace(place.url, "http://127.0.0.1:8000")

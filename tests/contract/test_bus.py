@@ -234,6 +234,38 @@ async def test_a_message_that_cannot_be_read_becomes_a_dead_letter_at_once(
     assert "hunter2" not in letters[0].error
 
 
+async def test_dead_letters_are_counted_read_and_sent_back_one_by_one(transport: Transport) -> None:
+    bus = await transport.open()
+    topic, queue, notes, mended = fresh("a"), fresh("q"), Notes(), False
+
+    async def handle(note: Noted) -> None:
+        if not mended:
+            raise ValueError("not yet")
+        await notes(note)
+
+    await bus.subscribe(durable(queue, topic, max_deliveries=1), {Noted: handle})
+    dead, none = f"{queue}.dead", f"{fresh('q')}.dead"
+    for number in (1, 2, 3):
+        await bus.publish(Noted(topic=topic, number=number))
+
+    async def all_dead() -> bool:
+        return await bus.count_dead([none, dead]) == {none: 0, dead: 3}
+
+    await wait_until(all_dead, description="three dead letters")
+    letters = await bus.read_dead(dead, limit=2)
+    assert [Noted.model_validate_json(each.body).number for each in letters] == [1, 2]
+    assert all(each.died_at is not None and each.queue == queue for each in letters)
+    assert await bus.read_dead(none, limit=10) == []
+    assert await bus.replay_dead(none, message_id=None, limit=10) == 0
+    assert await bus.replay_dead(dead, message_id="another", limit=10) == 0
+    mended = True
+    assert await bus.replay_dead(dead, message_id=letters[1].message_id, limit=10) == 1
+    await arrived(notes, 2)
+    assert await bus.replay_dead(dead, message_id=None, limit=1) == 1
+    await arrived(notes, 2, 1)
+    assert (await bus.count_dead([dead]))[dead] == 1
+
+
 async def test_dead_letters_of_transient_queues_are_kept_together(transport: Transport) -> None:
     bus = await transport.open()
     topic, queue, notes = fresh("a"), fresh("q"), Notes()

@@ -33,7 +33,7 @@ def memory(stack: AsyncExitStack) -> Transport:
         return bus
 
     async def dead_letters(queue: str) -> list[DeadLetter]:
-        return bus.dead_letters(queue)
+        return await bus.read_dead(queue, limit=100)
 
     return Transport("memory", the_bus, dead_letters)
 

@@ -19,6 +19,8 @@ TOKEN = "alices-token"
 OTHER_TOKEN = "bobs-token"
 NOTEBOOK_TOKEN = "testapitoken"
 """The seed notebook's token; its account has no other programs."""
+LOOPBACK = "127.0.0.0/8"
+"""Where the tests receive webhooks."""
 SEALING_KEY = "the gateway and the executor share this key"
 ROOT = Path(__file__).parents[2]
 PROGRAM_PYTHON = ROOT / ".venv" / "programs" / "bin" / "python"
@@ -115,6 +117,7 @@ def service_process(
             f"{prefix}NAME": f"executor-{replica}",
         }
     if name == "gateway":
+        environ[f"{prefix}WEBHOOK_NETWORKS"] = LOOPBACK
         environ[f"{prefix}BOOTSTRAP_TOKENS"] = f"alice={TOKEN},bob={OTHER_TOKEN},notebook={NOTEBOOK_TOKEN}"
     environ |= {prefix + key.upper(): value for key, value in (settings or {}).items()}
     return Process(
@@ -170,7 +173,7 @@ async def standalone(directory: Path, *options: str, token: str = TOKEN) -> Asyn
         "standalone",
         [
             *(sys.executable, "-m", "qrt_standalone"),
-            *("--data", str(directory), "--port", str(port), *options),
+            *("--data", str(directory), "--port", str(port), "--webhook-networks", LOOPBACK, *options),
         ],
         _clean_environ(),
         directory.parent / f"{directory.name}.log",

@@ -32,6 +32,7 @@ from quafu_runtime._stream_async import AsyncJobsStream, AsyncOutputStream
 from quafu_runtime._stream_sync import JobsStream, OutputStream
 from quafu_runtime._sweep import Sweep
 from quafu_runtime._sweep_state import SweepProgress, SweepResults
+from quafu_runtime._webhooks import verify_webhook
 from quafu_runtime.errors import (
     BuildFailed,
     BuildTimeout,
@@ -42,6 +43,7 @@ from quafu_runtime.errors import (
     QuafuRuntimeError,
     RequestRefused,
     SweepFailed,
+    WebhookRefused,
 )
 
 RuntimeJob = Job
@@ -88,5 +90,7 @@ __all__ = [
     "SweepFailed",
     "SweepProgress",
     "SweepResults",
+    "WebhookRefused",
     "errors",
+    "verify_webhook",
 ]

@@ -23,6 +23,7 @@
     |-- JobTimeout, a TimeoutError          (RuntimeJobTimeoutError)    the job had not ended in time
     |-- BuildTimeout, a TimeoutError                                    a version was not built in time
     |-- BuildFailed                                                     a version cannot be built
+    |-- WebhookRefused                                                  a request that is not the runtime's
     |-- SweepFailed                                                     jobs of a sweep have no result
     `-- JobNotSucceeded                                                 the job has no result
         |-- JobFailed
@@ -258,6 +259,10 @@ class JobNotSucceeded(QuafuRuntimeError):
 
     def __str__(self) -> str:
         return f"job {self.job_id}: {self.problem.title}: {self.problem.detail}"
+
+
+class WebhookRefused(QuafuRuntimeError):
+    """A request to a webhook's receiver is not, or is no more, what the runtime sent."""
 
 
 class SweepFailed(QuafuRuntimeError):

@@ -5,7 +5,7 @@ import difflib
 import click
 from click.shell_completion import CompletionItem
 
-from quafu_runtime_cli.endings import CommandFailed
+from quafu_runtime_cli.endings import CommandFailed, usage
 from quafu_runtime_cli.state import State
 
 MANY = 50
@@ -13,7 +13,7 @@ MANY = 50
 
 
 def find_program(state: State, given: str) -> str:
-    """Return the id of the program of an id or, among the caller's own, of a name.
+    """Return the id of the program of an id or of a name: the caller's own, or else one that is shared.
 
     Raises:
         CommandFailed: there is none; names that are near are told.
@@ -26,7 +26,20 @@ def find_program(state: State, given: str) -> str:
     for program in programs:
         if program.name == given:
             return program.program_id
-    raise unknown_program(given, [program.name for program in programs])
+    return _somebody_elses(state, given, [program.name for program in programs])
+
+
+def _somebody_elses(state: State, given: str, own: list[str]) -> str:
+    """Return the id of the one program of that name that is shared with the caller."""
+    from quafu_runtime import _calls as calls
+
+    visible = state.service.client.send(calls.list_programs(name=given, scope="visible")).programs
+    if not visible:
+        raise unknown_program(given, own)
+    if len(visible) > 1:
+        owners = ", ".join(f"{each.owner} ({each.id})" for each in visible)
+        raise usage(f"several are named {given!r}, of {owners}", hint="Name one by its id.")
+    return visible[0].id
 
 
 def unknown_program(given: str, names: list[str]) -> CommandFailed:

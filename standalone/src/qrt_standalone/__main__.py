@@ -42,6 +42,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--quafu-url", help="address of the Quafu cloud, whose devices jobs may use then")
     add("--public-url", help="how clients reach this runtime, where that is not its address here")
     add("--any-token", action="store_true", help="take any token for this runtime's own: development only")
+    add(
+        "--webhook-networks",
+        default=os.environ.get("QRT_GATEWAY_WEBHOOK_NETWORKS", ""),
+        help="networks that webhooks may be sent to besides public addresses, with commas between",
+    )
     add("--engine", type=_engine, help="run container programs here, as unix:///var/run/docker.sock")
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     add("--demo", action="store_true", help="run the sample programs first")
@@ -84,6 +89,7 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
         engine=arguments.engine,
         index_url=_index_url(arguments.index_url),
         wheels=arguments.wheels,
+        webhook_networks=tuple(filter(None, arguments.webhook_networks.replace(" ", "").split(","))),
         allow_packages=frozenset(filter(None, arguments.allow_packages.replace(" ", "").split(","))),
     )
     stop = asyncio.Event()

@@ -110,6 +110,7 @@ def _gateway(settings: StandaloneSettings, mongo: MongoSettings, token: str) -> 
         bootstrap_tokens=SecretStr(f"me={token}"),
         public_url=settings.public_url,
         any_bearer=settings.any_token,
+        webhook_networks=settings.webhook_networks,
         sealing_keys=own_key(settings),
     )
 

@@ -32,6 +32,8 @@ class StandaloneSettings:
     """Address of the Quafu cloud; None leaves its devices out."""
     engine: str | None = None
     """The socket of a container engine; None leaves container programs out."""
+    webhook_networks: tuple[str, ...] = ()
+    """Networks that webhooks may be sent to besides public addresses."""
     index_url: SecretStr | None = None
     """Where packages of programs come from; None is what uv finds configured."""
     wheels: Path | None = None

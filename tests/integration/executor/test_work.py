@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qrt_contracts.events import RunningAttempt
+from qrt_contracts.events import DrainExecutor, RunningAttempt
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import Isolation
 from tests.integration.executor.rig import Rig, alive, body, rig, zygotes
@@ -51,6 +51,26 @@ async def test_a_repeated_order_is_run_once(executor: Rig) -> None:
     await executor.send(order)
     await executor.end_of(told)
     assert told.interim == ["once"]
+
+
+async def test_a_drained_executor_lets_attempts_end_and_takes_none_until_it_is_told_to(executor: Rig) -> None:
+    def order(draining: bool) -> DrainExecutor:
+        beat = executor.beat
+        return DrainExecutor(executor=beat.executor, incarnation=beat.incarnation, draining=draining)
+
+    _, running = await executor.begin(body("import time", "time.sleep(0.5)", "return 1"))
+    try:
+        await executor.bus.publish(order(True), mandatory=True)
+        await wait_until(lambda: executor.beat.draining, description="it says that it drains")
+        assert executor.beat.slots == 0
+        refused = await executor.run(body("return 2"))
+        assert (refused.end.end, refused.detail) == ("refused", "the executor is drained")
+        assert (await executor.end_of(running)).result == "1"
+    finally:
+        await executor.bus.publish(order(False), mandatory=True)
+    await wait_until(lambda: executor.beat.slots > 0, description="it takes attempts again")
+    assert not executor.beat.draining
+    assert (await executor.run(body("return 3"))).result == "3"
 
 
 async def test_an_order_repeated_after_its_end_is_not_run_again(executor: Rig) -> None:

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.settings import HealthSettings, MongoSettings
 from qrt_contracts.ids import new_id
-from qrt_gateway.compose import Gateway
+from qrt_gateway.compose import Gateway, utc_now
 from qrt_gateway.compose import compose as compose_gateway
+from qrt_gateway.ports import Clock
 from qrt_gateway.settings import GatewaySettings
 from qrt_registry.compose import compose as compose_registry
 from qrt_registry.settings import RegistrySettings
@@ -77,8 +78,8 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform(mongo_url: str) -> AsyncIterator[Platform]:
-    """Run it on databases of its own."""
+async def platform(mongo_url: str, *, clock: Clock = utc_now) -> AsyncIterator[Platform]:
+    """Run it on databases of its own; `clock` is the gateway's."""
     mongo, bus = MongoSettings(url=SecretStr(mongo_url), prefix=f"t{new_id()[-12:]}_"), MemoryBus()
     settings = GatewaySettings(
         mongo=mongo, health=OFF, port=0, bootstrap_tokens=SecretStr("admin=administrators-token")
@@ -92,7 +93,7 @@ async def platform(mongo_url: str) -> AsyncIterator[Platform]:
             await stack.enter_async_context(
                 compose_scheduler(SchedulerSettings(mongo=mongo, health=OFF), bus=bus)
             ),
-            await stack.enter_async_context(compose_gateway(settings, bus=bus)),
+            await stack.enter_async_context(compose_gateway(settings, bus=bus, clock=clock)),
         )
         await stack.enter_async_context(running(*services))
         whole = Platform(services[2], stack)

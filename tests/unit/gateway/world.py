@@ -22,6 +22,7 @@ from qrt_gateway.handlers.visits import Visits
 from qrt_gateway.service.accounts import Accounts
 from qrt_gateway.service.audit import Audit
 from qrt_gateway.service.clients import Clients
+from qrt_gateway.service.deliveries import Deliveries
 from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
@@ -29,8 +30,11 @@ from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
+from qrt_gateway.service.subscribers import Subscribers
 from qrt_gateway.service.watching import Watching
+from qrt_gateway.service.webhooks import Webhooks
 from tests.unit.gateway.fakes import FakeRegistry, FakeScheduler, MemoryArtifacts
+from tests.unit.gateway.receivers import MemoryWebhooks, Receiver
 from tests.unit.gateway.stores import MemoryAccounts, MemoryAudit, MemoryPosts, MemorySessions
 
 TOKEN, OTHER = "alice-token", "bob-token"
@@ -62,6 +66,9 @@ class World:
     clock: Clock
     store: MemoryAccounts
     posts: MemoryPosts
+    webhooks: MemoryWebhooks
+    receiver: Receiver
+    deliveries: Deliveries
     accounts: Accounts
     audit: Audit
     logged: MemoryAudit
@@ -109,6 +116,21 @@ async def world(
         posts = MemoryPosts()
         logged = MemoryAudit()
         audit = Audit(logged, clock=clock, keep=timedelta(days=90))
+        hooks, receiver, seal = MemoryWebhooks(), Receiver(), SEAL if sealing else None
+        subscribers = Subscribers(hooks, monotonic=clock.monotonic, memory_seconds=0)
+        deliveries = Deliveries(
+            bus=bus,
+            hooks=hooks,
+            store=hooks,
+            subscribers=subscribers,
+            receivers=receiver,
+            seal=seal,
+            clock=clock,
+            monotonic=clock.monotonic,
+            base="https://runtime.example",
+            agent="test",
+        )
+        await stack.enter_async_context(deliveries.subscribed())
         accounts = Accounts(store, clock=clock, monotonic=clock.monotonic, anyone=anyone)
         await accounts.ensure([("alice", TOKEN), ("bob", OTHER)])
         sessions = Sessions(MemorySessions(), accounts, clock=clock, monotonic=clock.monotonic)
@@ -124,9 +146,18 @@ async def world(
             watching=Watching(bus, live, sweep_seconds=sweep_seconds),
             submissions=Submissions(artifacts),
             fleet=fleet,
-            secrets=Secrets(store, seal=SEAL if sealing else None, clock=clock, monotonic=clock.monotonic),
+            secrets=Secrets(store, seal=seal, clock=clock, monotonic=clock.monotonic),
             clients=Clients(store, accounts, clock=clock),
             posts=Posts(posts, clock=clock, monotonic=clock.monotonic),
+            webhooks=Webhooks(
+                hooks,
+                hooks,
+                deliveries=deliveries,
+                subscribers=subscribers,
+                receivers=receiver,
+                seal=seal,
+                clock=clock,
+            ),
             addresses=addresses,
             max_body_bytes=max_body_bytes,
             max_archive_bytes=max_body_bytes,
@@ -143,6 +174,9 @@ async def world(
             clock=clock,
             store=store,
             posts=posts,
+            webhooks=hooks,
+            receiver=receiver,
+            deliveries=deliveries,
             accounts=accounts,
             audit=audit,
             logged=logged,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from qrt_chassis.bus.port import Undeliverable
-from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, JobChanged, RunAttempt
+from qrt_contracts.events import AttemptFinished, CancelAttempt, Heartbeat, JobChanged, JobEnded, RunAttempt
 from qrt_contracts.ids import new_id
 from qrt_contracts.jobs import Job
 from qrt_contracts.message import Message
@@ -264,7 +264,7 @@ class FakeBus:
             if known is None or known.incarnation != message.incarnation:
                 raise Undeliverable("nobody")
             self.orders.append((message.incarnation, message))
-        elif not isinstance(message, JobChanged):
+        elif not isinstance(message, JobChanged | JobEnded):
             self.events.append(message)
         self.steps.step()
 

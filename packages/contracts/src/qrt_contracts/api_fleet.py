@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from qrt_contracts.api import _Request, _View
 from qrt_contracts.events import Heartbeat
@@ -66,6 +66,69 @@ class ExecutorList(_View):
     """`GET /v1/executors`, administrators only."""
 
     executors: tuple[ExecutorView, ...]
+
+
+class DrainOrder(_View):
+    """`POST /v1/executors/{name}/drain` and `/undrain`: what the executor was told."""
+
+    name: str
+    draining: bool
+
+
+# --- dead letters ---------------------------------------------------------------------------------
+
+
+class DeadQueue(_View):
+    """A queue of dead letters, and how many there are."""
+
+    queue: str
+    letters: int
+
+
+class DeadQueueList(_View):
+    """`GET /v1/admin/dead-letters`, administrators only."""
+
+    queues: tuple[DeadQueue, ...]
+
+
+class DeadLetterView(_View):
+    """A message that nobody could handle."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    message_id: str
+    reason: str
+    """`invalid`, `unknown schema`, `failed`, or `delivery_limit`."""
+    error: str
+    died_at: datetime | None
+    """None for letters of an earlier release."""
+    queue: str
+    """The queue it died in, and goes back to."""
+    schema_name: str = Field(serialization_alias="schema")
+    body: str
+    """As it was sent, JSON."""
+
+
+class DeadLetterList(_View):
+    """`GET /v1/admin/dead-letters/{queue}?limit=`: the oldest letters, which stay there."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    letters: tuple[DeadLetterView, ...]
+
+
+class ReplayRequest(_Request):
+    """`POST /v1/admin/dead-letters/{queue}/replay`: one letter, or the oldest `limit` of them."""
+
+    message_id: str | None = Field(default=None, min_length=1, max_length=255)
+    limit: int = Field(default=100, ge=1, le=10_000)
+    """How many of the oldest are looked at."""
+
+
+class Replayed(_View):
+    """How many letters were sent back to the queues they died in."""
+
+    replayed: int
 
 
 # --- tokens for services outside -----------------------------------------------------------------

@@ -7,8 +7,10 @@
 | `AttemptFinished` | executor | the dispatching scheduler |
 | `Heartbeat` | executor | the dispatching scheduler |
 | `JobChanged` | scheduler (outbox) | gateways with a listener for the job |
+| `JobEnded` | scheduler (outbox) | one of the gateways, once any webhook was made |
 | `JobOutput` | executor | history in the scheduler; gateways with a listener for the job |
 | `RunAttempt`, `CancelAttempt` | the dispatching scheduler | one executor |
+| `DrainExecutor` | gateway, for an administrator | one executor |
 | `BuildVersion` | registry | one of the executors that take its kind |
 | `BuildProgress`, `VersionBuilt` | executor | registry |
 """
@@ -20,6 +22,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from qrt_contracts.faults import Problem
+from qrt_contracts.jobs import JobSummary
 from qrt_contracts.message import Exchange, Message, Value
 from qrt_contracts.states import JobState
 from qrt_contracts.values import (
@@ -164,6 +167,17 @@ class JobChanged(Event):
         return f"job.{self.job_id}.state"
 
 
+class JobEnded(Event):
+    """A job has ended: what webhooks are told. It may come twice."""
+
+    schema_name: ClassVar[str] = "job.ended"
+    job: JobSummary
+
+    @override
+    def routing_key(self) -> str:
+        return f"job.{self.job.id}.ended"
+
+
 class JobOutput(Event):
     """Consecutive outputs of one attempt, in order."""
 
@@ -215,6 +229,16 @@ class CancelAttempt(Work):
     attempt: int
 
 
+class DrainExecutor(Work):
+    """Take no new attempts, and let those end that run; or take attempts again.
+
+    It holds until the executor ends: one that is started again takes attempts.
+    """
+
+    schema_name: ClassVar[str] = "work.drain_executor"
+    draining: bool
+
+
 def builds_queue(kind: ProgramKind) -> str:
     """Return the durable queue of builds for programs of a kind, and its routing key.
 
@@ -222,6 +246,12 @@ def builds_queue(kind: ProgramKind) -> str:
     the first of them has been.
     """
     return f"work.builds.{kind.value}"
+
+
+def durable_queues() -> tuple[str, ...]:
+    """Return every queue that outlives its consumers: what may have dead letters of its own."""
+    builds = map(builds_queue, ProgramKind)
+    return ("scheduler.dispatch", "scheduler.history", "registry.builds", "gateway.job-ends", *builds)
 
 
 class BuildVersion(Message):

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 
@@ -89,3 +90,48 @@ class Job(Value):
     def newest(self) -> Attempt | None:
         """The newest attempt, None before the first."""
         return self.attempts[-1] if self.attempts else None
+
+
+class JobSummary(Value):
+    """What the news of a job's end tells of it: neither its input nor its result, and nothing unbounded."""
+
+    id: str
+    owner: str
+    program_id: str
+    program_name: str
+    version: int
+    status: JobState
+    attempt: int
+    problem: Problem | None = None
+    partial: bool = False
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    backend: str | None = None
+    last_output: int = 0
+    usage: Usage | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Return the summary of a job."""
+        return cls(
+            id=job.id,
+            owner=job.owner,
+            program_id=job.run.program_id,
+            program_name=job.run.program_name,
+            version=job.run.version,
+            status=job.status,
+            attempt=job.attempt,
+            problem=job.problem,
+            partial=job.partial,
+            priority=job.priority,
+            tags=job.tags,
+            backend=job.run.backend,
+            last_output=job.last_output,
+            usage=job.newest.usage if job.newest else None,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+        )

@@ -18,6 +18,7 @@ SCOPES = click.Choice(("read", "run", "write", "admin"))
 
 
 @click.group("admin", short_help="Users, groups, tokens, executors: for administrators.")
+@common
 def admin_command() -> None:
     """Users, groups, tokens, executors, dead letters and the audit log.
 

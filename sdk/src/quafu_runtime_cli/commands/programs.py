@@ -191,7 +191,7 @@ def _show(state: State, program_id: str, *, source: bool) -> None:
             ("id", view.id),
             ("kind", view.kind.value),
             ("owner", view.owner),
-            ("seen by", view.visibility.value),
+            ("seen by", ", ".join((view.visibility.value, *view.groups))),
             ("description", view.description),
             ("backend", view.backend),
             ("limits", ", ".join(f"{name}={value:g}" for name, value in limits.items())),

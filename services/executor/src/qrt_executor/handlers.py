@@ -3,7 +3,14 @@
 from functools import partial
 
 from qrt_chassis.bus.port import Handlers, Subscription
-from qrt_contracts.events import BuildVersion, CancelAttempt, RunAttempt, builds_queue, work_queue
+from qrt_contracts.events import (
+    BuildVersion,
+    CancelAttempt,
+    DrainExecutor,
+    RunAttempt,
+    builds_queue,
+    work_queue,
+)
 from qrt_contracts.message import Exchange
 from qrt_contracts.values import ProgramKind
 from qrt_executor.service.builds import AT_ONCE, Builds
@@ -21,6 +28,7 @@ def orders(executor: Executor) -> Handlers:
     return {
         RunAttempt: partial(on_run_attempt, executor=executor),
         CancelAttempt: partial(on_cancel_attempt, executor=executor),
+        DrainExecutor: partial(on_drain, executor=executor),
     }
 
 
@@ -32,6 +40,11 @@ async def on_run_attempt(order: RunAttempt, *, executor: Executor) -> None:
 async def on_cancel_attempt(order: CancelAttempt, *, executor: Executor) -> None:
     """Cancel an attempt. Safe to deliver more than once."""
     await executor.cancel(order)
+
+
+async def on_drain(order: DrainExecutor, *, executor: Executor) -> None:
+    """Take no new attempts, or take some again. Safe to deliver more than once."""
+    executor.hold_off(order.draining)
 
 
 def builds_subscription(kind: ProgramKind) -> Subscription:

@@ -12,6 +12,7 @@ from qrt_contracts.faults import NotFound, RuntimeFault
 from qrt_gateway.console import routes as console
 from qrt_gateway.handlers import (
     accounts,
+    administration,
     audit,
     backends,
     circuits,
@@ -31,6 +32,7 @@ from qrt_gateway.handlers import (
     stream,
     tokens,
     versions,
+    webhooks,
 )
 from qrt_gateway.handlers.envelope import Envelope
 from qrt_gateway.handlers.resource import Parts
@@ -81,6 +83,8 @@ def _native(parts: Parts) -> list[BaseRoute]:
         *clients.routes(parts),
         *backends.routes(parts),
         *credentials.routes(parts),
+        *webhooks.routes(parts),
+        *administration.routes(parts),
     ]
 
 

@@ -17,10 +17,13 @@ from qrt_gateway import app
 from qrt_gateway.adapters.audit import MongoAudit
 from qrt_gateway.adapters.mongo import MongoAccounts
 from qrt_gateway.adapters.posts import MongoPosts
+from qrt_gateway.adapters.receivers import Receivers
 from qrt_gateway.adapters.sessions import MongoSessions
+from qrt_gateway.adapters.webhooks import MongoWebhooks
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.domain.rates import Rates
+from qrt_gateway.domain.reach import Reach, networks_of
 from qrt_gateway.handlers.anybody import AnyToken
 from qrt_gateway.handlers.auth import Callers
 from qrt_gateway.handlers.resource import Parts
@@ -30,6 +33,7 @@ from qrt_gateway.server import HttpServer
 from qrt_gateway.service.accounts import FIRST, Accounts
 from qrt_gateway.service.audit import Audit
 from qrt_gateway.service.clients import Clients
+from qrt_gateway.service.deliveries import Deliveries
 from qrt_gateway.service.directory import Directory
 from qrt_gateway.service.fleet import Fleet
 from qrt_gateway.service.live import Live
@@ -37,8 +41,13 @@ from qrt_gateway.service.posts import Posts
 from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
+from qrt_gateway.service.subscribers import Subscribers
 from qrt_gateway.service.watching import Watching
+from qrt_gateway.service.webhooks import Webhooks
 from qrt_gateway.settings import GatewaySettings
+
+AGENT = "quafu-runtime-webhooks/1"
+"""What webhooks' receivers see as the sender's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,26 @@ async def compose(
         addresses, artifacts = _addresses(settings), ArtifactStore(store)
         logged = MongoAudit(store)
         audit = Audit(logged, clock=clock, keep=timedelta(days=settings.audit_days))
+        seal = Seal(settings.sealing_keys) if settings.sealing_keys else None
+        hooks = MongoWebhooks(store)
+        subscribers = Subscribers(hooks, monotonic=time.monotonic)
+        receivers = Receivers(
+            Reach(networks=networks_of(settings.webhook_networks), http=settings.webhook_http)
+        )
+        stack.callback(receivers.close)
+        deliveries = Deliveries(
+            bus=bus,
+            hooks=hooks,
+            store=hooks,
+            subscribers=subscribers,
+            receivers=receivers,
+            seal=seal,
+            clock=clock,
+            monotonic=time.monotonic,
+            base=addresses.base({}, scheme="http"),
+            agent=AGENT,
+        )
+        await stack.enter_async_context(deliveries.subscribed())
         parts = Parts(
             bus=bus,
             artifacts=artifacts,
@@ -99,12 +128,21 @@ async def compose(
             fleet=fleet,
             secrets=Secrets(
                 stored,
-                seal=Seal(settings.sealing_keys) if settings.sealing_keys else None,
+                seal=seal,
                 clock=clock,
                 monotonic=time.monotonic,
             ),
             clients=Clients(stored, accounts, clock=clock),
             posts=posts,
+            webhooks=Webhooks(
+                hooks,
+                hooks,
+                deliveries=deliveries,
+                subscribers=subscribers,
+                receivers=receivers,
+                seal=seal,
+                clock=clock,
+            ),
             addresses=addresses,
             max_body_bytes=settings.max_body_bytes,
             max_archive_bytes=settings.max_archive_bytes,
@@ -122,6 +160,7 @@ async def compose(
             await written.prepare()
             await kept.prepare()
             await logged.prepare()
+            await hooks.prepare()
             await accounts.ensure(settings.bootstrap())
             if not settings.bootstrap() and (token := await accounts.first_administrator()):
                 _show(token)
@@ -142,6 +181,8 @@ async def compose(
                 "uses": accounts.note_uses,
                 "audit": audit.write,
                 "audit's age": audit.forget,
+                "webhooks": deliveries.run,
+                "webhooks-due": deliveries.sweep,
             },
             pings={"bus": bus.ping, "mongo": store.ping},
             drain=drain,

@@ -17,3 +17,16 @@ AUDIT_DROPPED = Counter(
     "qrt_gateway_audit_dropped", "Entries of the audit log that were dropped: it could not be written."
 )
 HISTORY_READS = Counter("qrt_gateway_history_reads", "Pages of stored outputs read for streams.")
+WEBHOOK_ATTEMPTS = Counter(
+    "qrt_gateway_webhook_attempts",
+    "Attempts to deliver to a webhook, by outcome: delivered, failed.",
+    ["outcome"],
+)
+WEBHOOK_SECONDS = Histogram(
+    "qrt_gateway_webhook_seconds",
+    "How long attempts to deliver to a webhook took.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0),
+)
+WEBHOOKS_WAITING = Gauge(
+    "qrt_gateway_webhook_deliveries_ready", "Deliveries that wait here to be sent, or are being sent."
+)

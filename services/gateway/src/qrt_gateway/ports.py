@@ -1,6 +1,6 @@
 """What the gateway's use cases need from outside."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from qrt_gateway.domain.audit import Bucket, Wanted
 from qrt_gateway.domain.credentials import Credential
 from qrt_gateway.domain.posts import Post
 from qrt_gateway.domain.sessions import Session
+from qrt_gateway.domain.webhooks import Delivery, Webhook
 
 Clock = Callable[[], datetime]
 
@@ -163,6 +164,77 @@ class PostStore(Protocol):
 
     async def forget(self, before: datetime) -> None:
         """Remove the requests of before a moment."""
+
+
+class WebhookStore(Protocol):
+    """Where webhooks are kept. Each change that says who is told of what is counted, after it was made."""
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        """Store a new webhook."""
+
+    async def webhook(self, webhook_id: str) -> Webhook | None:
+        """Return a webhook."""
+
+    async def webhooks(self, owner: str) -> list[Webhook]:
+        """Return an account's webhooks, oldest first."""
+
+    async def all_webhooks(self, *, limit: int) -> list[Webhook]:
+        """Return up to `limit` of all webhooks."""
+
+    async def change_webhook(self, webhook_id: str, changes: Mapping[str, object]) -> bool:
+        """Set fields of a webhook; False if it is gone."""
+
+    async def delete_webhook(self, webhook_id: str) -> bool:
+        """Remove a webhook and its deliveries; False if it was gone."""
+
+    async def webhook_changes(self) -> int:
+        """Return how many changes there were."""
+
+
+class DeliveryStore(Protocol):
+    """Where deliveries wait to be sent, and are kept for a while after."""
+
+    async def add_delivery(self, delivery: Delivery) -> bool:
+        """Store a delivery; False if it is there already."""
+
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return a delivery."""
+
+    async def deliveries(self, webhook_id: str, *, limit: int, before: str | None) -> list[Delivery]:
+        """Return up to `limit` deliveries of a webhook, newest first, of orders below `before`."""
+
+    async def due(self, now: datetime, *, limit: int) -> list[tuple[str, str]]:
+        """Return (id of the delivery, id of its webhook) of some that are due."""
+
+    async def claim(self, delivery_id: str, *, now: datetime, until: datetime) -> Delivery | None:
+        """Take a delivery that is due, so that nobody else does before `until`; None if it is not."""
+
+    async def settle(self, old: Delivery, new: Delivery) -> bool:
+        """Store what became of a delivery if it still is as `old` says."""
+
+    async def postpone(self, delivery_ids: Sequence[str], *, now: datetime, until: datetime) -> None:
+        """Let deliveries that are due wait until a moment."""
+
+    async def forget_deliveries(self, before: datetime) -> None:
+        """Remove the deliveries that ended before a moment."""
+
+
+class Reached(Protocol):
+    """Sends to receivers outside, none of which may lead inside."""
+
+    async def may_reach(self, url: str) -> str | None:
+        """Return why a URL can never be sent to; None if it can, or if its host is not found now."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Return the status that a receiver answers.
+
+        Raises:
+            NotReached: it did not answer.
+        """
+
+
+class NotReached(Exception):
+    """A receiver gave no answer; the text says why, and nothing of what lies inside."""
 
 
 class Artifacts(Protocol):

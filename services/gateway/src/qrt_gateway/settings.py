@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from qrt_chassis.sealing import SealingKeys
 from qrt_chassis.settings import HealthSettings, ServiceSettings
+from qrt_gateway.domain.reach import networks_of
 
 PREFIX = "QRT_GATEWAY_"
 
@@ -53,6 +54,11 @@ class GatewaySettings(ServiceSettings):
     sealing_keys: SealingKeys | None = None
     """Seal what only programs and backends may read; the gateways and the executors share them. Several
     with commas between: the first one seals, each one opens. Without any, no secrets are taken."""
+    webhook_networks: tuple[str, ...] = ()
+    """Networks, such as `10.1.0.0/16`, that webhooks may be sent to although not everybody can reach them,
+    by http too. Unset, webhooks go to public addresses alone."""
+    webhook_http: bool = False
+    """Let webhooks go to public addresses by http: whoever is on the way can read them then."""
     bootstrap_tokens: SecretStr = SecretStr("")
     """`account=token`, several with commas between: made at start if absent; the first account is
     an administrator. Without any, the first gateway that finds no account makes the administrator `admin`
@@ -64,6 +70,12 @@ class GatewaySettings(ServiceSettings):
         for name, token in _pairs(value):
             if not _ACCOUNT.fullmatch(name) or not _TOKEN.fullmatch(token):
                 raise ValueError("give account=token, several with commas between")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        networks_of(value)
         return value
 
     @field_validator("public_url")

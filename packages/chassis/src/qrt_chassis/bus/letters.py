@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from qrt_chassis.bus.port import Subscription
-
 DEAD_CAPACITY = 10_000
 """Letters a dead letter queue keeps; beyond it the oldest are dropped."""
 
@@ -15,14 +13,10 @@ REASON = "dead-reason"
 ERROR = "dead-error"
 QUEUE = "dead-queue"
 FIRST_SEEN = "dead-first-seen"
+DIED_AT = "dead-at"
 
 ERROR_CHARACTERS = 4000
 """How much of an error's text a letter keeps."""
-
-
-def dead_queue(subscription: Subscription) -> str:
-    """Return the name of the queue that takes the dead letters of a subscription."""
-    return f"{subscription.queue}.dead" if subscription.durable else TRANSIENT_DEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,4 +32,5 @@ class DeadLetter:
     broker gave up: its handlers' processes died)."""
     error: str
     first_seen: datetime | None
+    died_at: datetime | None
     body: bytes

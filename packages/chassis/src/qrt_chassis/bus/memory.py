@@ -6,15 +6,17 @@ broker. It never disconnects, so `on_restored` is never called.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 
 from qrt_chassis import metrics
 from qrt_chassis.bus.answers import Answerer, measured, read_answer
 from qrt_chassis.bus.consumer import Consumer
 from qrt_chassis.bus.delivery import Policy, expired, settle
-from qrt_chassis.bus.letters import DEAD_CAPACITY, ERROR_CHARACTERS, DeadLetter, dead_queue
+from qrt_chassis.bus.letters import DEAD_CAPACITY, ERROR_CHARACTERS, DeadLetter
 from qrt_chassis.bus.memory_queue import MemoryQueue, Stored, Taker
 from qrt_chassis.bus.port import CommandHandlers, Handlers, Subscribed, Subscription, Undeliverable
 from qrt_chassis.bus.wire import Envelope, seal
@@ -29,7 +31,7 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self._queues: dict[str, MemoryQueue] = {}
-        self._dead: dict[str, deque[DeadLetter]] = {}
+        self._dead: dict[str, deque[_Buried]] = {}
         self._live: list[_MemorySubscribed] = []
         self._queue_added = asyncio.Event()
         self._closed = False
@@ -108,9 +110,26 @@ class MemoryBus:
         await asyncio.gather(*(each.cancel() for each in list(self._live)))
         self._closed = True
 
-    def dead_letters(self, queue: str) -> list[DeadLetter]:
-        """Return what is in the dead letter queue named `queue`, oldest first."""
-        return list(self._dead.get(queue, ()))
+    async def count_dead(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return how many letters each of these dead letter queues holds."""
+        return {queue: len(self._dead.get(queue, ())) for queue in queues}
+
+    async def read_dead(self, queue: str, *, limit: int) -> list[DeadLetter]:
+        """Return the oldest letters of a dead letter queue; they stay there."""
+        return [each.letter for each in islice(self._dead.get(queue, ()), limit)]
+
+    async def replay_dead(self, queue: str, *, message_id: str | None, limit: int) -> int:
+        """Send letters back to the queues they died in; those whose queue is gone stay."""
+        dead = self._dead.get(queue, deque[_Buried]())
+        sent = 0
+        for each in list(islice(dead, limit)):
+            home = self._queues.get(each.letter.queue)
+            if home is not None and message_id in (None, each.letter.message_id):
+                dead.remove(each)
+                # Without a lifetime: it would be over at once.
+                home.put(Stored(replace(each.envelope, expires_seconds=None)))
+                sent += 1
+        return sent
 
     def _check_open(self) -> None:
         if self._closed:
@@ -133,7 +152,7 @@ class MemoryBus:
         self._check_open()
         queue = self._queues.setdefault(subscription.queue, MemoryQueue(subscription))
         queue.bindings.update(subscription.bindings)
-        dead = self._dead.setdefault(dead_queue(subscription), deque(maxlen=DEAD_CAPACITY))
+        dead = self._dead.setdefault(subscription.dead_queue, deque(maxlen=DEAD_CAPACITY))
         live = _MemorySubscribed(
             queue, dead=dead, settled=settled, gone=self._gone, concurrency=subscription.concurrency
         )
@@ -148,10 +167,18 @@ class MemoryBus:
             del self._queues[queue.subscription.queue]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Buried:
+    """A dead letter, and the message as it was sent."""
+
+    letter: DeadLetter
+    envelope: Envelope
+
+
 class MemoryDelivery:
     """A message in the hands of one consumer of a `MemoryQueue`."""
 
-    def __init__(self, stored: Stored, *, queue: MemoryQueue, taker: Taker, dead: deque[DeadLetter]) -> None:
+    def __init__(self, stored: Stored, *, queue: MemoryQueue, taker: Taker, dead: deque[_Buried]) -> None:
         self.received = stored.enqueued
         self._stored = stored
         self._queue = queue
@@ -189,17 +216,17 @@ class MemoryDelivery:
     async def bury(self, reason: str, error: str) -> None:
         """Move it to the dead letters."""
         envelope = self._stored.envelope
-        self._dead.append(
-            DeadLetter(
-                message_id=envelope.message_id,
-                queue=self._queue.subscription.queue,
-                schema=envelope.schema,
-                reason=reason,
-                error=error[:ERROR_CHARACTERS],
-                first_seen=envelope.sent_at,
-                body=envelope.body,
-            )
+        letter = DeadLetter(
+            message_id=envelope.message_id,
+            queue=self._queue.subscription.queue,
+            schema=envelope.schema,
+            reason=reason,
+            error=error[:ERROR_CHARACTERS],
+            first_seen=envelope.sent_at,
+            died_at=datetime.now(UTC),
+            body=envelope.body,
         )
+        self._dead.append(_Buried(letter, envelope))
         self._queue.settle(self._taker, self._stored)
 
 
@@ -210,7 +237,7 @@ class _MemorySubscribed:
         self,
         queue: MemoryQueue,
         *,
-        dead: deque[DeadLetter],
+        dead: deque[_Buried],
         settled: Callable[[MemoryDelivery, asyncio.Event], Awaitable[None]],
         gone: Callable[["_MemorySubscribed", MemoryQueue], None],
         concurrency: int,

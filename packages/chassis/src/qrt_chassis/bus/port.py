@@ -10,11 +10,12 @@ handler raises decides what becomes of the message:
 * a message that does not validate, or whose schema nobody here handles, goes there at once.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
+from qrt_chassis.bus.letters import TRANSIENT_DEAD, DeadLetter
 from qrt_contracts.faults import RuntimeFault
 from qrt_contracts.message import Command, Exchange, Message, Value
 
@@ -57,6 +58,11 @@ class Subscription:
     max_deliveries: int = 5
     max_length: int | None = None
     """Messages a transient queue holds; the oldest are dropped beyond it."""
+
+    @property
+    def dead_queue(self) -> str:
+        """The name of the queue that takes its dead letters."""
+        return f"{self.queue}.dead" if self.durable else TRANSIENT_DEAD
 
 
 class Subscribed(Protocol):
@@ -108,6 +114,19 @@ class Bus(Protocol):
 
         `on_restored` is called after each reconnect, before any further delivery: messages of a
         transient queue may have been missed, and a single active consumer may not be the same.
+        """
+
+    async def count_dead(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return how many letters each of these dead letter queues holds. Raises: Unavailable."""
+
+    async def read_dead(self, queue: str, *, limit: int) -> list[DeadLetter]:
+        """Return the oldest letters of a dead letter queue; they stay there. Raises: Unavailable."""
+
+    async def replay_dead(self, queue: str, *, message_id: str | None, limit: int) -> int:
+        """Send letters back to the queues they died in: one, or the oldest. Return how many were sent.
+
+        Raises:
+            Unavailable: the broker is away; those that were sent stay sent.
         """
 
     async def ping(self) -> None:

@@ -111,7 +111,8 @@ class Executor:
         self._closing = Closing(most=2 * policy.slots)
         self._idle = asyncio.Event()
         self._idle.set()
-        self._draining = False
+        self._stopping = False
+        self._held_off = False
         self._returned: OrderedDict[str, int] = OrderedDict()
         self._taken: OrderedDict[Key, None] = OrderedDict()
         self.changed = asyncio.Event()
@@ -150,8 +151,10 @@ class Executor:
         return True
 
     def _why_not(self, kind: ProgramKind) -> str | None:
-        if self._draining:
+        if self._stopping:
             return "the executor is stopping"
+        if self._held_off:
+            return "the executor is drained"
         if kind not in self._workshops.kinds:
             return f"the executor has no sandbox ready for a program of kind {kind}"
         if len(self._running) >= self._policy.slots:
@@ -321,9 +324,22 @@ class Executor:
             leaving=leaving,
         )
 
+    @property
+    def _draining(self) -> bool:
+        return self._stopping or self._held_off
+
+    def hold_off(self, held_off: bool) -> None:
+        """Take no new attempts until told otherwise or started again; what runs may end."""
+        if held_off != self._held_off:
+            log.warning(
+                "an operator had it drained" if held_off else "an operator had it take attempts again"
+            )
+        self._held_off = held_off
+        self.changed.set()
+
     async def drain(self) -> None:
         """Take no new work; let what runs end, or give it back to the queue when time is up."""
-        self._draining = True
+        self._stopping = True
         self.changed.set()
         try:
             async with asyncio.timeout(self._policy.drain.total_seconds()):

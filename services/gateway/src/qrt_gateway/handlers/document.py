@@ -52,6 +52,8 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, Json]] = {
     "number": ("Of a version, or `latest`.", {"pattern": "^([1-9][0-9]{0,7}|latest)$"}),
     "name": ("As it is listed.", {"minLength": 1}),
     "account": ("The name of an account.", {"minLength": 1}),
+    "queue": ("Of dead letters, as it is listed.", {"minLength": 1}),
+    "delivery": ("Of a delivery.", {"pattern": "^[0-9a-f]{32}$"}),
     "cloud": ("Such as `quafu`.", {"minLength": 1}),
 }
 

@@ -27,6 +27,7 @@ from qrt_gateway.service.secrets import Secrets
 from qrt_gateway.service.sessions import Sessions
 from qrt_gateway.service.submissions import Submissions
 from qrt_gateway.service.watching import Watching
+from qrt_gateway.service.webhooks import Webhooks
 
 _PRIVATE = {
     "Cache-Control": "private, no-cache",
@@ -53,6 +54,7 @@ class Parts:
     secrets: Secrets
     clients: Clients
     posts: Posts
+    webhooks: Webhooks
     addresses: Addresses
     max_body_bytes: int
     max_archive_bytes: int

@@ -21,13 +21,14 @@ from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
-from qrt_contracts.events import CancelRequested, Event, JobChanged, JobOutput, JobSubmitted
+from qrt_contracts.events import CancelRequested, Event, JobChanged, JobEnded, JobOutput, JobSubmitted
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import AttemptEnd, Job
 from qrt_contracts.rights import Shares
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_contracts.values import Output, ProgramKind, Resources
 from qrt_scheduler import metrics
+from qrt_scheduler.adapters.pages import Pages
 from qrt_scheduler.domain.access import shared_with
 from qrt_scheduler.domain.needs import Needs
 from qrt_scheduler.domain.place import Snapshot
@@ -39,7 +40,7 @@ DATABASE = "scheduler"
 COUNTED = 10_000
 """A queue position is exact up to here; further back the difference tells an owner nothing."""
 _EVENTS: dict[str, type[Event]] = {
-    each.schema_name: each for each in (JobSubmitted, CancelRequested, JobChanged)
+    each.schema_name: each for each in (JobSubmitted, CancelRequested, JobChanged, JobEnded)
 }
 _HEAD = {
     "owner": 1,
@@ -63,6 +64,7 @@ class MongoJobs:
         self._jobs = database["jobs"]
         self._keys = database["keys"]
         self._queue = database["queue"]
+        self._pages = Pages(store, DATABASE)
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
@@ -135,10 +137,8 @@ class MongoJobs:
             query["status"] = which.status.value
         if which.tag:
             query["tags"] = which.tag
-        if before:
-            query["_id"] = {"$lt": before}
-        found = self._jobs.find(query).sort("_id", -1).limit(limit)
-        return [job async for each in found if (job := _readable(each))]
+        found = await self._pages.read(query, limit=limit, before=before)
+        return [job for each in found if (job := _readable(each))]
 
     async def unfinished(self) -> AsyncIterator[JobHead]:
         """Yield every job that is queued, then every job that is running."""

@@ -103,7 +103,7 @@ class Fleet:
         known.slots, known.isolation, known.draining = beat.slots, beat.isolation, beat.draining
         known.heard, known.full = now, False
         known.ability = Ability.told_by(beat)
-        if beat.slots:
+        if beat.slots or beat.draining:  # one that is drained comes back
             self._abilities[known.ability] = now
         return True
 

@@ -1,7 +1,7 @@
 """Changes of jobs, each stored together with the events it must bring about."""
 
-from qrt_contracts.events import Event, JobChanged, JobSubmitted
-from qrt_contracts.jobs import AttemptEnd, Job
+from qrt_contracts.events import Event, JobChanged, JobEnded, JobSubmitted
+from qrt_contracts.jobs import AttemptEnd, Job, JobSummary
 from qrt_contracts.states import TERMINAL, JobState
 from qrt_scheduler import metrics
 from qrt_scheduler.ports import JobStore
@@ -42,6 +42,16 @@ def changed(job: Job) -> JobChanged:
     )
 
 
+def news_of(job: Job) -> tuple[Event, ...]:
+    """Return what a change of state brings about, wherever the job is now."""
+    if job.status is JobState.QUEUED:
+        # Whoever dispatches by then: it may not be the replica that gave the attempt up.
+        return changed(job), submitted(job)
+    if job.status in TERMINAL:
+        return changed(job), JobEnded(job=JobSummary.of(job))
+    return (changed(job),)
+
+
 class Changes:
     """Stores the dispatcher's changes of jobs."""
 
@@ -53,11 +63,7 @@ class Changes:
 
     async def store(self, job: Job, new: Job) -> bool:
         """Store a change; False if the job has moved on meanwhile."""
-        events: tuple[Event, ...] = (changed(new),)
-        if new.status is JobState.QUEUED:
-            # Whoever dispatches by then: it may not be the replica that gave the attempt up.
-            events = (*events, submitted(new))
-        news = outgoing(job.id, *events)
+        news = outgoing(job.id, *news_of(new))
         if not await self._jobs.update(job, new, news):
             return False
         self._recent.stored(new)

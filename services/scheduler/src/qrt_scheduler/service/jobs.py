@@ -22,7 +22,7 @@ from qrt_scheduler.domain import moves
 from qrt_scheduler.domain.access import owned, seen, shared_to, shares_of
 from qrt_scheduler.domain.place import place
 from qrt_scheduler.ports import Clock, JobFilter, JobStore, OutputStore
-from qrt_scheduler.service.changes import changed, submitted
+from qrt_scheduler.service.changes import news_of, submitted
 from qrt_scheduler.service.outbox import Outbox, outgoing
 from qrt_scheduler.service.prospects import Prospects
 from qrt_scheduler.service.recent import Recent
@@ -111,7 +111,7 @@ class Jobs:
                 return Submitted(job=job, repeated=True)
             events: tuple[Event, ...] = (CancelRequested(job_id=job.id),)
             if new.status in TERMINAL:
-                events = (changed(new), *events)
+                events = (*news_of(new), *events)
             news = outgoing(job.id, *events)
             if await self._jobs.update(job, new, news):
                 await self._outbox.send(news)

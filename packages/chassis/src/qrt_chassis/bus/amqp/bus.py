@@ -1,12 +1,13 @@
 """The bus on RabbitMQ."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qrt_chassis import metrics
 from qrt_chassis.backoff import Backoff
+from qrt_chassis.bus.amqp.dead import count_dead, list_dead, replay_dead
 from qrt_chassis.bus.amqp.delivered import AmqpDelivery
 from qrt_chassis.bus.amqp.driver import ConnectionLost, NoQueue, Refused
 from qrt_chassis.bus.amqp.session import REPLIES, Address
@@ -14,6 +15,7 @@ from qrt_chassis.bus.amqp.sessions import Sessions
 from qrt_chassis.bus.amqp.subscribed import AmqpSubscribed
 from qrt_chassis.bus.answers import Answerer, measured, read_answer
 from qrt_chassis.bus.delivery import Policy, expired, settle
+from qrt_chassis.bus.letters import DeadLetter
 from qrt_chassis.bus.port import CommandHandlers, Handlers, Subscribed, Subscription, Undeliverable
 from qrt_chassis.bus.wire import Envelope, seal
 from qrt_chassis.settings import BusSettings
@@ -22,7 +24,11 @@ from qrt_contracts.message import Command, Message, Value
 
 R = TypeVar("R", bound=Value)
 
+T = TypeVar("T")
+
 _PING_SECONDS = 5.0
+_DEAD_SECONDS = 30.0
+"""How long looking at dead letters, or sending them back, may take."""
 
 
 class AmqpBus:
@@ -30,6 +36,7 @@ class AmqpBus:
 
     def __init__(self, settings: BusSettings, *, name: str) -> None:
         self._name = name
+        self._settings = settings
         self._sessions = Sessions(settings, name=name)
         self._live: list[AmqpSubscribed] = []
 
@@ -174,6 +181,37 @@ class AmqpBus:
             raise Unavailable(f"the broker does not answer: {error!r}") from None
         if down := [each.queue for each in self._live if not each.live]:
             raise Unavailable(f"not fed: {', '.join(down)}")
+
+    async def count_dead(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return how many letters each of these dead letter queues holds."""
+        return await self._of_the_dead(count_dead(self._settings, queues))
+
+    async def read_dead(self, queue: str, *, limit: int) -> list[DeadLetter]:
+        """Return the oldest letters of a dead letter queue; they stay there."""
+        if not (await self.count_dead([queue]))[queue]:
+            return []
+        return await self._of_the_dead(list_dead(self._settings, queue, limit=limit))
+
+    async def replay_dead(self, queue: str, *, message_id: str | None, limit: int) -> int:
+        """Send letters back to the queues they died in; those whose queue is gone stay."""
+        if not (await self.count_dead([queue]))[queue]:
+            return 0
+        return await self._of_the_dead(
+            replay_dead(
+                self._settings,
+                queue,
+                chosen=lambda letter: message_id in (None, letter.message_id),
+                limit=limit,
+            )
+        )
+
+    async def _of_the_dead(self, asked: Coroutine[Any, Any, T]) -> T:
+        """Await what is asked on a connection of its own; looking at letters must disturb nobody."""
+        try:
+            async with asyncio.timeout(_DEAD_SECONDS):
+                return await asked
+        except (ConnectionError, TimeoutError) as error:
+            raise Unavailable(f"the dead letters cannot be had now: {error!r}") from None
 
     async def close(self) -> None:
         """Cancel all subscriptions, then disconnect."""

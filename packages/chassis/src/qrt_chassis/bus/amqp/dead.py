@@ -1,21 +1,22 @@
 """Dead letters on RabbitMQ: see what is there, and send it back when its cause is mended."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.commands import Basic
 
 from qrt_chassis.bus.amqp.delivered import envelope_of
 from qrt_chassis.bus.amqp.driver import NoQueue, driver_errors
 from qrt_chassis.bus.amqp.session import Address, Session
 from qrt_chassis.bus.amqp.topology import BROKER_GAVE_UP
-from qrt_chassis.bus.letters import ERROR, FIRST_SEEN, QUEUE, REASON, DeadLetter
+from qrt_chassis.bus.letters import DIED_AT, ERROR, FIRST_SEEN, QUEUE, REASON, DeadLetter
 from qrt_chassis.settings import BusSettings
 
 _NAME = "dead letters"
@@ -29,6 +30,27 @@ async def list_dead(settings: BusSettings, queue: str, *, limit: int = 100) -> l
     """
     async with _reading(settings) as (_, wire):
         return [_letter(message) async for message in _taken(wire, queue, limit=limit)]
+
+
+async def count_dead(settings: BusSettings, queues: Iterable[str]) -> dict[str, int]:
+    """Return how many letters each of these dead letter queues holds; one that there never was holds none.
+
+    Raises:
+        ConnectionError: the broker is away.
+    """
+    counts: dict[str, int] = {}
+    async with _connected(settings) as session:
+        for queue in queues:
+            with driver_errors():
+                wire = await (await session.channel(prefetch=0)).get_underlay_channel()
+                try:
+                    declared = await wire.queue_declare(queue, passive=True)
+                except ChannelNotFoundEntity:  # the broker closes the channel of whoever asks
+                    counts[queue] = 0
+                    continue
+                counts[queue] = declared.message_count or 0
+                await wire.close()
+    return counts
 
 
 async def replay_dead(
@@ -69,14 +91,20 @@ async def _sent_back(session: Session, message: DeliveredMessage, letter: DeadLe
 
 
 @asynccontextmanager
-async def _reading(settings: BusSettings) -> AsyncIterator[tuple[Session, Wire]]:
+async def _connected(settings: BusSettings) -> AsyncIterator[Session]:
     session = await Session.open(settings, name=_NAME)
     try:
+        yield session
+    finally:
+        await session.close()  # what was taken and not acknowledged goes back, in its order
+
+
+@asynccontextmanager
+async def _reading(settings: BusSettings) -> AsyncIterator[tuple[Session, Wire]]:
+    async with _connected(settings) as session:
         with driver_errors():
             channel = await session.channel(prefetch=0)
             yield session, await channel.get_underlay_channel()
-    finally:
-        await session.close()  # what was taken and not acknowledged goes back, in its order
 
 
 async def _taken(wire: Wire, queue: str, *, limit: int) -> AsyncIterator[DeliveredMessage]:
@@ -101,8 +129,18 @@ def _letter(message: DeliveredMessage) -> DeadLetter:
         if by_broker
         else str(headers.get(ERROR, "")),
         first_seen=envelope.sent_at if by_broker else _moment(headers.get(FIRST_SEEN)),
+        died_at=_buried_at(headers) if by_broker else _moment(headers.get(DIED_AT)),
         body=message.body,
     )
+
+
+def _buried_at(headers: dict[str, Any]) -> datetime | None:
+    """Return when the broker gave a message up, as its own header says."""
+    deaths = headers.get("x-death")
+    at = deaths[0].get("time") if isinstance(deaths, list) and deaths else None
+    if not isinstance(at, datetime):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _moment(text: object) -> datetime | None:

@@ -11,7 +11,7 @@ from aiormq.abc import DeliveredMessage
 
 from qrt_chassis.bus.amqp.driver import driver_errors
 from qrt_chassis.bus.amqp.session import Address, Session
-from qrt_chassis.bus.letters import ERROR, ERROR_CHARACTERS, FIRST_SEEN, QUEUE, REASON
+from qrt_chassis.bus.letters import DIED_AT, ERROR, ERROR_CHARACTERS, FIRST_SEEN, QUEUE, REASON
 from qrt_chassis.bus.wire import REQUEST_ID, SCHEMA, SCHEMA_VERSION, Envelope
 
 
@@ -82,6 +82,7 @@ class AmqpDelivery:
             ERROR: error[:ERROR_CHARACTERS],
             QUEUE: self._queue,
             FIRST_SEEN: self.envelope.sent_at.isoformat(),
+            DIED_AT: datetime.now(UTC).isoformat(),
         }
         # A letter is kept until somebody has read it, whatever lifetime the message had.
         letter = replace(self.envelope, expires_seconds=None)

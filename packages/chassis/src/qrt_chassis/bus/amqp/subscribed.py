@@ -17,7 +17,6 @@ from qrt_chassis.bus.amqp.session import Session
 from qrt_chassis.bus.amqp.sessions import Sessions
 from qrt_chassis.bus.amqp.topology import declare_commands, declare_queue
 from qrt_chassis.bus.consumer import Consumer
-from qrt_chassis.bus.letters import dead_queue
 from qrt_chassis.bus.port import Subscription
 from qrt_chassis.tasks import Tasks
 from qrt_contracts.message import Exchange
@@ -195,7 +194,7 @@ class AmqpSubscribed:
             queue = await declare_queue(channel, self._subscription, self._bindings)
         self._tell_restored()
         feed = _Feed(channel, await channel.get_underlay_channel(), queue)
-        dead = dead_queue(self._subscription)
+        dead = self._subscription.dead_queue
 
         async def arrived(message: DeliveredMessage) -> None:
             self._arrived.put_nowait(

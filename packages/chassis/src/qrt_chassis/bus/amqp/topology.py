@@ -12,7 +12,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from pamqp.common import FieldTable
 
-from qrt_chassis.bus.letters import DEAD_CAPACITY, dead_queue
+from qrt_chassis.bus.letters import DEAD_CAPACITY
 from qrt_chassis.bus.port import Subscription
 from qrt_contracts.message import Exchange
 
@@ -82,7 +82,7 @@ async def _declare_dead(channel: AbstractChannel, subscription: Subscription) ->
         # Looking at letters returns them: that must never be what removes one.
         "x-delivery-limit": 1_000_000,
     }
-    dead = await channel.declare_queue(dead_queue(subscription), durable=True, arguments=arguments)
+    dead = await channel.declare_queue(subscription.dead_queue, durable=True, arguments=arguments)
     if subscription.durable:
         # `all-with-x`: the headers matched here begin with x-, which plain `all` passes over.
         match: FieldTable = {

@@ -4,11 +4,21 @@ import {Store} from "./lib/store.js";
 /** Who is signed in: `undefined` until that is known, null for nobody, else what /v1/account says. */
 export const account = new Store(undefined);
 
+/** Tell whether this session's token is for a scope: "read", "run", "write" or "admin". */
+export function may(who, scope) {
+  return Boolean(who?.scopes.includes(scope));
+}
+
 /** A refusal (RFC 9457). `field` names the field at fault; `errors` has {pointer, detail} of each. */
 export class Problem extends Error {
   constructor({status, title, detail, field = null, errors = [], code = "", retryable = false, ...more}) {
     super(detail || title);
     Object.assign(this, {status, title, detail: detail || title, field, errors, code, retryable, more});
+  }
+
+  /** What is wrong with a field itself, nothing in it. */
+  at(name) {
+    return this.errors.filter((each) => each.pointer === `/${name}`).map((each) => each.detail).join("; ");
   }
 
   /** What is wrong with a field, by its JSON pointer without the first slash; "" if nothing is. */

@@ -105,7 +105,7 @@ function Help({open, onClose}) {
 }
 
 function useKeys(onHelp) {
-  const going = useRef(0);
+  const going = useRef(-Infinity);
   useEffect(() => {
     const press = (event) => {
       const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
@@ -120,7 +120,7 @@ function useKeys(onHelp) {
         return;
       } else if (event.timeStamp - going.current < 1500) {
         const place = PLACES.find((each) => each.key === event.key);
-        going.current = 0;
+        going.current = -Infinity;
         if (!place) return;
         navigate(place.href);
       } else return;

@@ -1,5 +1,5 @@
 // Where jobs and circuits run, as the executors say it, read again every few seconds.
-import {account, api} from "./api.js";
+import {account, api, may} from "./api.js";
 import {Badge, Button, Confirm, Empty, PageHead, ProblemNote, Table, html, toast} from "./ui.js";
 import {useState} from "./lib/view.js";
 import {useLoad} from "./lib/load.js";
@@ -20,7 +20,7 @@ export default function Executors() {
   return html`<${PageHead} title="Executors" beside=${value && html`<${Summary} value=${value} />`} />
     <${ProblemNote} problem=${problem} onRetry=${reload} />
     <div class="stack">
-      ${who?.admin && html`<section aria-labelledby="executors"><h2 id="executors">Executors</h2>
+      ${may(who, "admin") && html`<section aria-labelledby="executors"><h2 id="executors">Executors</h2>
         <${Table} caption="Executors" rows=${value?.executors} rowKey=${(row) => row.name} loading=${loading} columns=${columns(setDraining, drain)}
           empty="No executor is alive. Jobs wait until one is." /></section>`}
       <section aria-labelledby="backends"><h2 id="backends">Backends</h2>
@@ -33,7 +33,7 @@ export default function Executors() {
 
 async function read(who, signal) {
   const [{backends}, found] = await Promise.all([
-    api("/v1/backends", {signal}), who?.admin ? api("/v1/executors", {signal}) : null,
+    api("/v1/backends", {signal}), may(who, "admin") ? api("/v1/executors", {signal}) : null,
   ]);
   return {backends, executors: found?.executors ?? []};
 }

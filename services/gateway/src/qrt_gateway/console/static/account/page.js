@@ -1,5 +1,5 @@
 // Who one is here, one's tokens, and, for administrators, everybody's accounts.
-import {account} from "../api.js";
+import {account, may} from "../api.js";
 import {setQuery} from "../router.js";
 import {Badge, Facts, PageHead, Panel, Tabs, Time, html} from "../ui.js";
 import {useStore} from "../lib/store.js";
@@ -10,7 +10,7 @@ import {Tokens} from "./tokens.js";
 
 export default function AccountPage({query}) {
   const who = useStore(account);
-  const rules = who.admin && who.scopes.includes("admin");
+  const rules = may(who, "admin");
   const tabs = [{id: "tokens", label: "Tokens"}, ...(rules ? [{id: "accounts", label: "Accounts"}, {id: "groups", label: "Groups"}, {id: "audit", label: "Audit log"}] : [])];
   const tab = tabs.some((each) => each.id === query.tab) ? query.tab : "tokens";
   return html`

@@ -33,10 +33,12 @@ function Rows({job, running}) {
   const [open, setOpen] = useState(null);
   const list = useRef(null);
   const names = columnsOf(interim.kept);
-  const style = {gridTemplateColumns: `4.5rem 7rem repeat(${Math.max(names.length, 1)}, minmax(7rem, 1fr))`};
+  const many = Math.max(names.length, 1);
+  const style = {gridTemplateColumns: `4.5rem 7rem repeat(${many}, minmax(7rem, 1fr))`};
+  const wide = {minWidth: `${13 + 7.75 * many}rem`};
   return html`
     ${interim.first > 0 && html`<p class="faint">The newest ${count(interim.kept.length)} are shown.</p>`}
-    <div class="interim-table" role="table" aria-label="Interim results" aria-rowcount=${interim.kept.length + 1}>
+    <div class="interim-table"><div role="table" style=${wide} aria-label="Interim results" aria-rowcount=${interim.kept.length + 1}>
       <div class="interim-row interim-head" role="row" style=${style}>
         ${["#", "Time", ...(names.length ? names : ["value"])].map((name) => html`<span role="columnheader"><bdi>${name}</bdi></span>`)}
       </div>
@@ -44,7 +46,7 @@ function Rows({job, running}) {
         aria-label="Interim results" onFollow=${(at) => setFollow(at && running)} class="virtual interim-rows"
         row=${(at) => html`<${Row} key=${interim.kept[at].index} result=${interim.kept[at]} place=${at} names=${names}
           style=${style} onOpen=${setOpen} />`} />
-    </div>
+    </div></div>
     <${Dialog} open=${open !== null} onClose=${() => setOpen(null)} wide title=${`Interim result ${(open?.index ?? 0) + 1}`}>
       ${open && html`<${Tree} value=${valueOf(open)} />`}<//>`;
 }

@@ -4,10 +4,12 @@ import {ENDED} from "./job.js";
 import {Ticker} from "./parts.js";
 import {StatesStream} from "./stream.js";
 
-const PAGE = 200;
-const AHEAD = 100; // rows before the end of what is read, where more is asked for
+const FIRST_PAGE = 100; // soon on the screen
+const PAGE = 500;
+const AHEAD = 250; // rows before the end of what is read, where more is asked for
 const GATHER = 250; // milliseconds in which news is gathered before it is asked about
 const AT_ONCE = 4;
+const QUEUED_ASKED = 20; // of many that were queued at once; the rest when they are seen
 
 /** A job as the list needs it; the rest of a JobView is left. */
 function slim(view) {
@@ -91,7 +93,7 @@ export class JobList {
   }
 
   #page(query) {
-    return api("/v1/jobs", {query: {...this.#filter, limit: PAGE, ...query}, signal: this.#abort.signal});
+    return api("/v1/jobs", {query: {...this.#filter, limit: query.cursor ? PAGE : FIRST_PAGE, ...query}, signal: this.#abort.signal});
   }
 
   #put(view) {
@@ -162,6 +164,7 @@ export class JobList {
     const above = fresh.filter((each) => each.id > first).map(slim);
     if (!above.length) return;
     this.rows = [...above, ...this.rows];
+    for (const {id} of above.filter(({status}) => status === "QUEUED").slice(-QUEUED_ASKED)) this.#stale.add(id);
     this.#places = new Map(this.rows.map((row, at) => [row.id, at]));
   }
 

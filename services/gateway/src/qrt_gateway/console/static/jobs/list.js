@@ -95,7 +95,13 @@ function Rows({jobs}) {
     const next = Math.max(0, Math.min(rows.length - 1, (focused < 0 ? current - 1 : focused) + steps[event.key]));
     setCurrent(next);
     list.current.show(next);
-    requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(`[data-row="${next}"] a`)?.focus()));
+    const focus = () => {
+      const link = document.querySelector(`[data-row="${next}"] a`);
+      link?.focus({preventScroll: true});
+      return Boolean(link);
+    };
+    // A row far away is drawn first.
+    if (!focus()) requestAnimationFrame(() => requestAnimationFrame(focus));
   };
 
   return html`<div class="job-list" role="table" aria-label="Jobs" aria-rowcount=${jobs.complete ? rows.length + 1 : -1}>

@@ -7,11 +7,13 @@ const SLICE = 8; // milliseconds of searching before others have their turn
 const LOOK_AGAIN = 200; // milliseconds, while a log is searched that may grow
 const MOST = 1_000_000;
 
+const NOTHING = {rows: [], done: false, pattern: null};
+
 /** `show(place)` brings a row of the view into sight. */
 export function useSearch(log, view, show) {
   const [text, setText] = useState("");
   const [exact, setExact] = useState(false);
-  const [found, setFound] = useState({rows: [], done: true});
+  const [found, setFound] = useState(NOTHING);
   const [current, setCurrent] = useState(null);
   const wanted = useRef(false); // the first match is to be shown once there is one
   const pattern = useMemo(() => text === "" ? null : new RegExp(literal(text), exact ? "g" : "gi"), [text, exact]);
@@ -22,18 +24,18 @@ export function useSearch(log, view, show) {
   }, [pattern, log.generation]);
 
   useEffect(() => {
-    setFound({rows: [], done: !pattern});
     if (!pattern) return undefined;
     let stopped = false;
-    searched(log, pattern, () => stopped, (news) => stopped || setFound(news));
+    searched(log, pattern, () => stopped, (news) => stopped || setFound({...news, pattern}));
     return () => {
       stopped = true;
     };
   }, [pattern, log.generation]);
 
+  const now = found.pattern === pattern ? found : NOTHING; // what is told of another search counts no more
   const rows = useMemo(
-    () => (view.whole ? found.rows : found.rows.filter((each) => view.at(view.placeOf(each)) === each)),
-    [found, view],
+    () => (view.whole ? now.rows : now.rows.filter((each) => view.at(view.placeOf(each)) === each)),
+    [now, view],
   );
 
   const go = (at) => {
@@ -64,7 +66,7 @@ export function useSearch(log, view, show) {
   };
   return {
     text, setText, exact, setExact, pattern, current, step, onKey, total: rows.length,
-    said: pattern ? said(rows, current, found.done) : "",
+    said: pattern ? said(rows, current, now.done) : "",
   };
 }
 

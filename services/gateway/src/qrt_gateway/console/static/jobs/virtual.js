@@ -49,8 +49,9 @@ export function Virtual({count, rowHeight, row, handle, follow = false, onFollow
     return () => observer.disconnect();
   }, []);
 
+  const held = useRef(false); // the reader has hold of the list: it must not move away under the hand
   useLayoutEffect(() => {
-    if (follow) move(Infinity);
+    if (follow && !held.current) move(Infinity);
   }, [follow, count, height]);
 
   const scrolled = () => {
@@ -62,9 +63,13 @@ export function Virtual({count, rowHeight, row, handle, follow = false, onFollow
     else if (up) onFollow?.(false);
   };
 
-  // A long list is moved by rows, not by the pixels of its scroll bar.
+  // A long list is moved by rows, not by the pixels of its scroll bar. Who turns back is not followed: waiting for
+  // the scroll event would be too late where lines come with every frame.
+  const leave = useRef(onFollow);
+  leave.current = onFollow;
   useEffect(() => {
     const wheel = (event) => {
+      if (event.deltaY < 0) leave.current?.(false);
       const {range, lastTop} = now.current;
       if (range >= lastTop * rowHeight || event.ctrlKey || event.shiftKey) return;
       const rows = event.deltaMode === 0 ? event.deltaY / rowHeight : event.deltaY * (event.deltaMode === 1 ? 1 : 20);
@@ -86,6 +91,7 @@ export function Virtual({count, rowHeight, row, handle, follow = false, onFollow
     }[event.key];
     if (target === undefined) return;
     event.preventDefault();
+    if (target < at) onFollow?.(false);
     move(target);
   };
 
@@ -107,7 +113,11 @@ export function Virtual({count, rowHeight, row, handle, follow = false, onFollow
   }, [from, to, count]);
 
   const shift = Math.min(top, scale.range) - (first - from) * rowHeight;
-  return html`<div class="virtual" tabindex="0" ref=${box} onScroll=${scrolled} onKeyDown=${keys} ...${attributes}>
+  const hold = (event) => {
+    held.current = event.type === "pointerdown" || event.type === "touchstart";
+  };
+  return html`<div class="virtual" tabindex="0" ref=${box} onScroll=${scrolled} onKeyDown=${keys} onPointerDown=${hold}
+    onPointerUp=${hold} onPointerLeave=${hold} onTouchStart=${hold} onTouchEnd=${hold} ...${attributes}>
     <div class="virtual-space" style=${{height: `${scale.height}px`}}>
       <div class="virtual-rows" style=${{transform: `translateY(${Math.max(0, shift)}px)`}}>
         ${Array.from({length: Math.max(0, to - from)}, (_, at) => row(from + at))}

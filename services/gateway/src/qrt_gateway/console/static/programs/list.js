@@ -1,5 +1,5 @@
 // All programs that may be run.
-import {account, api} from "../api.js";
+import {account, api, may} from "../api.js";
 import {navigate, setQuery} from "../router.js";
 import {Badge, Button, Empty, Field, PageHead, ProblemNote, Table, Time, html} from "../ui.js";
 import {useEffect, useState} from "../lib/view.js";
@@ -17,14 +17,14 @@ export default function Programs({query}) {
   const scope = query.scope in SCOPES ? query.scope : "own";
   const {programs, next, total, problem, loading, more} = usePrograms(scope);
   const shown = programs.filter((each) => each.name.toLowerCase().includes(wanted.toLowerCase()));
-  const writes = who?.role !== "viewer";
+  const writes = may(who, "write");
   return html`
     <${PageHead} title="Programs" actions=${writes && html`<${Button} kind="primary" onClick=${() => setCreating(true)}>New program<//>`} />
     <div class="filters">
-      <${Field} label="Find by name" type="search" value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
-      ${who?.role && html`<${Field} label="Whose" as="select" value=${scope} onChange=${(event) => setQuery({scope: event.target.value === "own" ? null : event.target.value})}>
-        ${Object.entries(SCOPES).filter(([key]) => key !== "all" || who?.admin).map(([key, label]) => html`<option key=${key} value=${key}>${label}</option>`)}
-      <//>`}
+      <${Field} label="Find" type="search" value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
+      <${Field} label="Whose" as="select" value=${scope} onChange=${(event) => setQuery({scope: event.target.value === "own" ? null : event.target.value})}>
+        ${Object.entries(SCOPES).filter(([key]) => key !== "all" || may(who, "admin")).map(([key, label]) => html`<option key=${key} value=${key}>${label}</option>`)}
+      <//>
       <p class="faint filters-count" aria-live="polite">${loading ? "" : wanted ? `${shown.length} of ${total}` : `${total} in all`}</p>
     </div>
     <${ProblemNote} problem=${problem} onRetry=${() => more(true)} />
@@ -51,7 +51,7 @@ function Nothing({filtered, writes, onCreate}) {
   if (filtered) return html`<${Empty} title="No program has such a name." />`;
   return html`<${Empty} title="There are no programs yet.">
     ${writes && html`<p>Upload a Python file with a <code>run</code> function, a project, or name a container image.</p>
-    <p><${Button} onClick=${onCreate}>Upload the first one<//></p>`}<//>`;
+    <p><${Button} onClick=${onCreate}>Begin with an example<//></p>`}<//>`;
 }
 
 function usePrograms(scope) {

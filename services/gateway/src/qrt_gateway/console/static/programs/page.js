@@ -1,5 +1,5 @@
 // One program: run it, look at what it is made of, change it.
-import {account, api} from "../api.js";
+import {account, api, may} from "../api.js";
 import {navigate, setQuery} from "../router.js";
 import {Badge, Button, Confirm, Copy, PageHead, Panel, ProblemNote, Spinner, Tabs, Time, html, toast} from "../ui.js";
 import {useEffect, useState} from "../lib/view.js";
@@ -31,8 +31,7 @@ function Shown({program, query, onChanged, reload}) {
   const who = useStore(account);
   const [adding, setAdding] = useState(false);
   const [deleting, setDeleting] = useState(false);
-  const owns = program.owner === who?.name || Boolean(who?.admin);
-  const [writes, runs] = [owns && who?.role !== "viewer", who?.role !== "viewer"];
+  const writes = may(who, "write") && (program.owner === who.name || may(who, "admin"));
   const tabs = [
     {id: "run", label: "Run"}, {id: "source", label: "Source"}, {id: "versions", label: "Versions", count: program.latest.number},
     {id: "build", label: "Build log"}, ...(writes ? [{id: "settings", label: "Settings"}] : []),
@@ -63,8 +62,8 @@ function Shown({program, query, onChanged, reload}) {
     </p>
     <${Tabs} label="Program" tabs=${tabs} active=${tab} onSelect=${(id) => setQuery({tab: id === "run" ? null : id})} />
     <${Panel} id=${tab}>
-      ${tab === "run" && (runs ? html`<${RunForm} key=${number} program=${program} number=${number} onNumber=${choose} from=${query.from} />`
-        : html`<p class="note">Your account may look at programs, and not run them.</p>`)}
+      ${tab === "run" && (may(who, "run") ? html`<${RunForm} key=${number} program=${program} number=${number} onNumber=${choose} from=${query.from} />`
+        : html`<p class="note">This session may look at programs, and not run them.</p>`)}
       ${tab === "source" && html`<${SourceView} key=${number} program=${program} number=${number} onNumber=${choose} />`}
       ${tab === "versions" && html`<${Versions} program=${program} onShow=${(id, version) => setQuery({tab: id, version})} />`}
       ${tab === "build" && html`<${BuildLog} key=${`${number} ${program.latest.build.started_at}`} program=${program} number=${number} onNumber=${choose} onEnd=${reload} />`}

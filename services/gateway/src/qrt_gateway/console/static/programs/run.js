@@ -5,7 +5,7 @@ import {Button, Field, ProblemNote, Spinner, html} from "../ui.js";
 import {useState} from "../lib/view.js";
 import {useLoad} from "../lib/load.js";
 import {VersionChoice} from "./parts.js";
-import {checked, fieldsOf, object, skeleton, typed} from "./signature.js";
+import {begun, checked, collected, fieldsOf, object, skeleton} from "./signature.js";
 
 export function RunForm({program, number, onNumber, from}) {
   const path = `/v1/programs/${program.id}/versions/${number}/signature`;
@@ -27,7 +27,7 @@ async function inputOf(job, signal) {
 function Form({program, number, onNumber, signature, before}) {
   const fields = signature.input ? fieldsOf(signature.input) : null;
   const [asJson, setAsJson] = useState(!fields || before !== null);
-  const [values, setValues] = useState(() => begun(fields));
+  const [values, setValues] = useState(() => begun(fields ?? []));
   const [text, setText] = useState(before ?? skeleton(signature.input));
   const [extra, setExtra] = useState({tags: "", priority: "", seed: "", secrets: []});
   const [errors, setErrors] = useState({});
@@ -49,9 +49,9 @@ function Form({program, number, onNumber, signature, before}) {
     }
   };
   const ofInput = problem instanceof Problem && problem.field === "input";
-  const said = (name) => errors[name] ?? (ofInput ? problem.of(name) : "");
+  const said = (field) => errors[field.path] ?? (!ofInput ? "" : field.fields ? problem.at(field.path) : problem.of(field.path));
   const other = (name) => (problem instanceof Problem && !ofInput ? problem.of(name) : "");
-  const placed = ofInput ? !asJson && fields.some((each) => said(each.name)) : ["tags", "priority", "seed", "secrets"].some(other);
+  const placed = ofInput ? !asJson && placedIn(fields, said) : ["tags", "priority", "seed", "secrets"].some(other);
   return html`<form class="run stack" onSubmit=${submit} noValidate>
     <div class="row spread"><${VersionChoice} program=${program} number=${number} onNumber=${onNumber} />
       ${fields && html`<${Button} onClick=${() => toggle({asJson, setAsJson, fields, values, setText, setErrors})}>${asJson ? "Use the form" : "Write JSON"}<//>`}</div>
@@ -62,17 +62,10 @@ function Form({program, number, onNumber, signature, before}) {
         hint=${program.kind === "quafu" ? "JSON: what the program gets as params." : "JSON: an object whose properties are the arguments of run()."}
         onInput=${(event) => setText(event.target.value)} />`
       : html`<fieldset class="inputs"><legend class="unseen">Input</legend>
-        ${fields.map((each) => html`<${Argument} key=${each.name} field=${each} value=${values[each.name]} error=${said(each.name)}
-          onValue=${(value) => setValues((now) => ({...now, [each.name]: value}))} />`)}</fieldset>`}
+        <${Arguments} fields=${fields} values=${values} said=${said} onValue=${(path, value) => setValues((now) => ({...now, [path]: value}))} /></fieldset>`}
     <${More} extra=${extra} change=${(more) => setExtra((now) => ({...now, ...more}))} said=${other} />
     <div><${Button} kind="primary" type="submit" busy=${busy}>Run<//></div>
   </form>`;
-}
-
-/** What the form begins with: the frame of what must be given as JSON. */
-function begun(fields) {
-  const some = (fields ?? []).filter((each) => each.required && each.kind === "json");
-  return Object.fromEntries(some.map((each) => [each.name, each.skeleton]));
 }
 
 function toggle({asJson, setAsJson, fields, values, setText, setErrors}) {
@@ -84,8 +77,23 @@ function toggle({asJson, setAsJson, fields, values, setText, setErrors}) {
   setAsJson(!asJson);
 }
 
+/** Tell whether what is said of the fields is shown beside one of them. */
+function placedIn(fields, said) {
+  return fields.some((each) => said(each) || (each.fields && placedIn(each.fields, said)));
+}
+
+function Arguments({fields, values, said, onValue}) {
+  return fields.map((each) => {
+    if (!each.fields) return html`<${Argument} key=${each.path} field=${each} value=${values[each.path]} error=${said(each)} onValue=${(value) => onValue(each.path, value)} />`;
+    return html`<fieldset class="card group" key=${each.path}><legend>${each.name}${each.required && html`<span class="needed" aria-hidden="true"> *</span>`}</legend>
+      ${each.hint && html`<p class="hint">${each.hint}</p>`}
+      ${said(each) && html`<p class="error" role="alert">${said(each)}</p>`}
+      <div class="inputs"><${Arguments} fields=${each.fields} values=${values} said=${said} onValue=${onValue} /></div></fieldset>`;
+  });
+}
+
 function Argument({field, value, error, onValue}) {
-  const common = {label: field.label, name: `input.${field.name}`, hint: field.hint, error, required: field.required};
+  const common = {label: field.name, name: `input/${field.path}`, hint: field.hint, error, required: field.required};
   const set = (event) => onValue(event.target.value);
   if (field.kind === "boolean" || field.kind === "choice") {
     const options = field.kind === "boolean" ? [["true", "true"], ["false", "false"]] : field.options.map((each, index) => [`${index}`, typeof each === "string" ? each : JSON.stringify(each)]);
@@ -117,17 +125,6 @@ function More({extra, change, said}) {
     ${said("secrets") && html`<p class="error" role="alert">${said("secrets")}</p>`}
     <div><${Button} onClick=${() => change({secrets: [...extra.secrets, {name: "", value: ""}]})}>Add a secret<//></div>
   </div></details>`;
-}
-
-function collected(fields, values) {
-  const members = [];
-  const errors = {};
-  for (const each of fields) {
-    const found = typed(each, values[each.name]);
-    if (found.error) errors[each.name] = found.error;
-    else if (found.text !== undefined) members.push([each.name, found.text]);
-  }
-  return {text: object(members), errors};
 }
 
 /** The members of a submission besides program and input. */

@@ -1,5 +1,5 @@
 // What describes a program, and what its jobs may use.
-import {Problem, api} from "../api.js";
+import {Problem, api, may} from "../api.js";
 import {Button, Field, ProblemNote, html, toast} from "../ui.js";
 import {useEffect, useState} from "../lib/view.js";
 
@@ -17,11 +17,10 @@ const FIELDS = ["name", "visibility", "groups", "description", "backend", "max_a
 
 export function Settings({program, who, onChanged}) {
   const [fields, setFields] = useState(() => shown(program));
-  const [groups, setGroups] = useState(who?.groups ?? []);
+  const [groups, setGroups] = useState(who.groups);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
-  useEffect(() => { if (who?.admin && who.groups) api("/v1/groups").then((found) => setGroups(found.groups.map((each) => each.name)), () => {}); }, []);
-  const grouped = who?.groups !== undefined;
+  useEffect(() => { if (may(who, "admin")) api("/v1/groups").then((found) => setGroups(found.groups.map((each) => each.name)), () => {}); }, []);
   const change = (more) => setFields((now) => ({...now, ...more}));
   const input = (name) => ({name, value: fields[name], error: said(problem, name), onInput: (event) => change({[name]: event.target.value})});
   const submit = async (event) => {
@@ -29,7 +28,7 @@ export function Settings({program, who, onChanged}) {
     setBusy(true);
     setProblem(null);
     try {
-      const changed = await api(`/v1/programs/${program.id}`, {method: "PATCH", body: changes(program, fields, grouped)});
+      const changed = await api(`/v1/programs/${program.id}`, {method: "PATCH", body: changes(program, fields)});
       onChanged(changed);
       setFields(shown(changed));
       toast("Saved");
@@ -47,7 +46,7 @@ export function Settings({program, who, onChanged}) {
     <${Field} label="Description" as="textarea" class="short" ...${input("description")} />
     <div class="columns">
       <${Field} label="Visibility" as="select" name="visibility" value=${fields.visibility} error=${said(problem, "visibility")} onChange=${(event) => change({visibility: event.target.value})}>
-        ${Object.entries(VISIBILITIES).filter(([key]) => key !== "group" || grouped).map(([key, label]) => html`<option key=${key} value=${key}>${label}</option>`)}<//>
+        ${Object.entries(VISIBILITIES).map(([key, label]) => html`<option key=${key} value=${key}>${label}</option>`)}<//>
       <${Field} label="Attempts" inputmode="numeric" ...${input("max_attempts")} hint="How often a job is tried when its executor is lost; 1 to 20." />
     </div>
     ${fields.visibility === "group" && html`<fieldset class="card"><legend>Groups</legend>
@@ -76,12 +75,12 @@ function shown(program) {
 }
 
 /** The body of a PATCH: what differs from the program as it is. */
-function changes(program, fields, grouped) {
+function changes(program, fields) {
   const now = shown(program);
   const body = {};
   for (const name of ["name", "description", "backend", "visibility"]) if (fields[name] !== now[name]) body[name] = fields[name];
   if (fields.max_attempts !== now.max_attempts) body.max_attempts = number(fields.max_attempts);
-  if (grouped && (fields.groups.join() !== now.groups.join() || (body.visibility === "group"))) body.groups = fields.groups;
+  if (fields.groups.join() !== now.groups.join()) body.groups = fields.groups;
   if (LIMITS.some(({name}) => fields.limits[name] !== now.limits[name])) {
     body.limits = Object.fromEntries(LIMITS.map(({name, scale = 1}) => [name, scaled(fields.limits[name], scale)]));
   }

@@ -1,32 +1,38 @@
 // JSON Schemas of inputs as fields of a form, and what was typed as JSON text. No markup, no state.
 
 const DEEPEST = 8;
+const DEEPEST_GROUP = 3;
 
 /**
  * Return the fields of an input's schema, null if it is no object with named properties:
- * [{name, label, hint, required, kind, options, placeholder}]; `kind` is "text", "number", "boolean",
- * "choice", "datetime", "secret" or "json".
+ * [{name, path, hint, required, kind, options, placeholder, fields}]; `kind` is "text", "number", "boolean", "choice",
+ * "datetime", "secret", "json" or "group", which has fields of its own. `path` is the JSON pointer without its first slash.
  */
 export function fieldsOf(schema) {
-  const whole = resolved(schema, schema);
-  const properties = whole?.properties;
-  if (!properties || typeof properties !== "object" || !Object.keys(properties).length) return null;
-  const required = new Set(Array.isArray(whole.required) ? whole.required : []);
-  return Object.entries(properties).map(([name, given]) => field(name, given, schema, required.has(name)));
+  return membersOf(resolved(schema, schema), schema, "", 0);
 }
 
-function field(name, given, root, required) {
+function membersOf(schema, root, above, depth) {
+  const properties = schema?.properties;
+  if (!properties || typeof properties !== "object" || !Object.keys(properties).length || depth > DEEPEST_GROUP) return null;
+  const required = new Set(Array.isArray(schema.required) ? schema.required : []);
+  return Object.entries(properties).map(([name, given]) => field(name, given, root, {required: required.has(name), above, depth}));
+}
+
+function field(name, given, root, {required, above, depth}) {
   const {schema, nullable} = plain(given, root);
   const about = {...schema, ...(given && typeof given === "object" ? pick(given, ["title", "description", "default"]) : {})};
   const options = Array.isArray(schema.enum) && schema.enum.length <= 200 ? schema.enum : "const" in schema ? [schema.const] : null;
+  const path = `${above}${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  const fields = options ? null : membersOf(schema, root, `${path}/`, depth + 1);
   return {
     name,
-    label: name,
+    path,
     required,
-    nullable,
-    kind: kindOf(schema, options),
+    fields,
+    kind: fields ? "group" : kindOf(schema, options),
     options,
-    hint: [text(about.description), typeSaid(schema, nullable), limits(schema)].filter(Boolean).join(" · "),
+    hint: [text(about.description), !fields && typeSaid(schema, nullable), limits(schema)].filter(Boolean).join(" · "),
     placeholder: "default" in about ? JSON.stringify(about.default) : "",
     skeleton: "default" in about ? JSON.stringify(about.default, null, 2) : example(schema, root, 0),
   };
@@ -107,11 +113,30 @@ export function skeleton(schema) {
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
+/** Return {text, errors} of the JSON object that fields and what was typed in them make; `errors` by path. */
+export function collected(fields, values) {
+  const members = [];
+  const errors = {};
+  for (const each of fields) {
+    const found = each.fields ? collected(each.fields, values) : typed(each, values[each.path]);
+    Object.assign(errors, found.errors);
+    if (found.error) errors[each.path] = found.error;
+    else if (found.text !== undefined && (!each.fields || found.text !== "{}" || each.required)) members.push([each.name, found.text]);
+  }
+  return {text: object(members), errors};
+}
+
+/** What a form begins with, by path: the frame of what must be given as JSON. */
+export function begun(fields) {
+  return Object.assign({}, ...fields.map((each) => (
+    !each.required ? {} : each.fields ? begun(each.fields) : each.kind === "json" ? {[each.path]: each.skeleton} : {})));
+}
+
 /**
  * Return {text} with the JSON text of one field's value, {} if nothing was typed, or {error}. Numbers stay as they were
  * typed: what is too large for this browser is not for the program.
  */
-export function typed(field, given) {
+function typed(field, given) {
   if (given === undefined || given === "") return field.required && field.kind === "text" && given === "" ? {text: '""'} : {};
   if (field.kind === "boolean") return {text: given === true || given === "true" ? "true" : "false"};
   if (field.kind === "choice") return {text: JSON.stringify(field.options[Number(given)] ?? null)};
