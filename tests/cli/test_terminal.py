@@ -290,9 +290,11 @@ def test_operators_drain_executors_and_look_at_dead_letters(here: Place, command
     for verb, draining in (("drain", True), ("undrain", False)):
         told = command("admin", verb, name, "--json").json
         assert told == {"name": name, "draining": draining}
-        wanted = wait_until(lambda on=draining: executor()["draining"] is on, description=verb)  # type: ignore[misc]
+        wanted = wait_until(lambda on=draining: executor()["draining"] is on, description=verb)
         asyncio.run(wanted)
-    queues = {each["queue"]: each["letters"] for each in command("admin", "dead-letters", "--json").json["queues"]}
+    queues = {
+        each["queue"]: each["letters"] for each in command("admin", "dead-letters", "--json").json["queues"]
+    }
     queue = next(iter(queues))
     assert command("admin", "dead-letters", queue, "--json").json == {"letters": []}
     assert command("admin", "dead-letters", queue, "--replay-all").out == "Replayed 0\n"
