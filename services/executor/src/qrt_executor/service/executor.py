@@ -349,6 +349,7 @@ class Executor:
             for attempt in self._running.values():
                 attempt.stop(Stop(cause=StopCause.DRAINED, detail="the executor stopped before it had ended"))
             await self._idle.wait()
+        await self._closing.close()  # while what the sandboxes stand on is there
 
     async def close(self) -> None:
         """End what still runs, unreported: its lease tells the scheduler."""
