@@ -18,7 +18,7 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap chromium
-	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip
+	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip debootstrap
 	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
 	scripts/tests $(APART) $(ARGS)
 
@@ -38,8 +38,8 @@ test-browser: .venv/ready-dev  ## The web console in a real Chromium; screenshot
 	@scripts/system-packages bwrap chromium
 	CI=true $(BIN)/python -m pytest tests/browser $(ARGS)
 
-test-docker: .venv/ready-dev  ## Container programs on an engine of their own; a part of `make test` where root runs it
-	@scripts/system-packages bwrap dockerd busybox ip
+test-docker: .venv/ready-dev  ## Container programs on an engine of their own (QRT_TEST_ENGINE=podman); a part of `make test` as root
+	@scripts/system-packages bwrap $(if $(filter podman,$(QRT_TEST_ENGINE)),podman,dockerd) busybox ip debootstrap
 	QRT_REQUIRE_ENGINE=1 $(BIN)/python -m pytest -m docker $(ARGS)
 
 attacks: .venv/ready-dev  ## Hostile programs against the sandbox (also part of make test)

@@ -13,7 +13,7 @@ from tests.chaos.world import World
 
 QUEUES = ("scheduler.dispatch", "scheduler.history", "scheduler.commands", "registry.commands")
 DEAD = ("scheduler.dispatch.dead", "scheduler.history.dead", "transient.dead")
-GAUGES = ("qrt_scheduler_jobs_queued", "qrt_scheduler_attempts_running")
+GAUGES = ("qrt_scheduler_queued_jobs", "qrt_scheduler_running_attempts")
 
 
 async def remains(world: World, tap: Tap) -> list[str]:

@@ -277,7 +277,29 @@ def test_administrators_keep_users_groups_and_tokens(
     assert command("admin", "users", "set", "vera", "--disable", "--json").json["disabled"]
     assert command("admin", "groups", "remove", "lab").code == 0
     asyncio.run(wait_until(lambda: "/v1/accounts/vera" in audited(command), description="an audit entry"))
-    assert command("admin", "executors", "--json").json["executors"][0]["name"]
+
+
+def test_operators_drain_executors_and_look_at_dead_letters(here: Place, command: Command) -> None:
+    del here
+
+    def executor() -> dict[str, object]:
+        found: dict[str, object] = command("admin", "executors", "--json").json["executors"][0]
+        return found
+
+    name = str(executor()["name"])
+    for verb, draining in (("drain", True), ("undrain", False)):
+        told = command("admin", verb, name, "--json").json
+        assert told == {"name": name, "draining": draining}
+        wanted = wait_until(lambda on=draining: executor()["draining"] is on, description=verb)
+        asyncio.run(wanted)
+    queues = {
+        each["queue"]: each["letters"] for each in command("admin", "dead-letters", "--json").json["queues"]
+    }
+    queue = next(iter(queues))
+    assert command("admin", "dead-letters", queue, "--json").json == {"letters": []}
+    assert command("admin", "dead-letters", queue, "--replay-all").out == "Replayed 0\n"
+    assert command("admin", "dead-letters", queue, "--replay", "no-such-letter").code == 4
+    assert command("admin", "drain", "nobody").code == 4
 
 
 def audited(command: Command) -> set[str]:

@@ -2,7 +2,7 @@
 
 Where none can be started they are skipped, and the summary says in a line of its own what was not tested.
 It is a failure with QRT_REQUIRE_ENGINE=1, as `make test-docker` sets it, and with CI=true where nothing is
-missing but a package.
+missing but a package or a base image.
 """
 
 import os
@@ -15,7 +15,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from qrt_executor.adapters.containers.engine import Engine, open_engine
-from tests.docker.bases import BUSYBOX, PYTHON, busybox_base, load, python_base
+from tests.docker.bases import BUSYBOX, PYTHON, NoBaseError, busybox_base, load, python_base
 from tests.docker.daemon import Daemon, NoEngineError, NotInstalledError
 from tests.integration.executor.rig import Rig, rig
 
@@ -43,27 +43,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _without(reason: NoEngineError) -> None:
     _missing.append(str(reason))
-    in_ci = os.environ.get("CI") == "true" and isinstance(reason, NotInstalledError)
+    in_ci = os.environ.get("CI") == "true" and isinstance(reason, NotInstalledError | NoBaseError)
     if in_ci or os.environ.get("QRT_REQUIRE_ENGINE") == "1":
         pytest.fail(f"{NOT_TESTED}: {reason}")
     pytest.skip(f"{NOT_TESTED}: {reason}")
 
 
 @pytest.fixture(scope="session")
-def bases() -> Mapping[str, bytes]:
-    """The file systems of the base images by their names."""
+def bases(scratch: Path) -> Mapping[str, Path]:
+    """The archives of the base images' file systems by their names."""
     try:
-        return {BUSYBOX: busybox_base(), PYTHON: python_base()}
+        return {BUSYBOX: busybox_base(scratch), PYTHON: python_base()}
     except NoEngineError as exc:
         _without(exc)
         raise
 
 
 @pytest.fixture(scope="session")
-def daemon(bases: Mapping[str, bytes]) -> Iterator[Daemon]:
+def daemon(bases: Mapping[str, Path]) -> Iterator[Daemon]:
     """A private engine for the whole run."""
     try:
-        running = Daemon()
+        running = Daemon(os.environ.get("QRT_TEST_ENGINE", "docker"))
     except NoEngineError as exc:
         _without(exc)
         raise
@@ -74,7 +74,7 @@ def daemon(bases: Mapping[str, bytes]) -> Iterator[Daemon]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def engine(daemon: Daemon, bases: Mapping[str, bytes]) -> AsyncIterator[Engine]:
+async def engine(daemon: Daemon, bases: Mapping[str, Path]) -> AsyncIterator[Engine]:
     """The tests' own connection to it, with the base images there."""
     async with open_engine(str(daemon.socket)) as opened:
         for name, base in bases.items():

@@ -1,17 +1,19 @@
-"""A private Docker Engine for tests: its own socket, data and bridge, all gone afterwards."""
+"""A private container engine for tests: its own socket, data and bridge, all gone afterwards."""
 
 import contextlib
 import os
 import shutil
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
 
+from tests.docker.leftovers import bridge_of, clear, make_home
 from tests.support.processes import Child
 
 _START_SECONDS = 30.0
 _PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+_RUNTIME = Path(__file__).with_name("runc-within-limits")
 
 
 class NoEngineError(Exception):
@@ -33,23 +35,26 @@ def _program(name: str, package: str) -> str:
 
 
 class Daemon:
-    """A running engine. Raises NoEngineError where none can be."""
+    """A running engine, `docker` or `podman`. Raises NoEngineError where none can be."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         if os.geteuid() != 0:
-            raise NoEngineError("only root can start dockerd")
-        dockerd, self._ip = _program("dockerd", "docker.io"), _program("ip", "iproute2")
-        self.home = Path(tempfile.mkdtemp(prefix="qrt-engine-"))
+            raise NoEngineError("only root can start a container engine of its own")
+        self.kind = kind
+        command = {"docker": self._dockerd, "podman": self._podman}[kind]
+        self._ip = _program("ip", "iproute2")
+        self.home = make_home()
         self.socket = self.home / "engine.sock"
         self.log = self.home / "log"
-        self._bridge = f"qrt{os.getpid()}"
+        self._trusted = self.home / "registries.conf"
+        self._bridge = bridge_of(os.getpid())
         third = 16 + os.getpid() % 200
         self.host = f"10.213.{third}.1"
         """The host, as containers with a network see it."""
         self._child: Child | None = None
         try:
             self._make_bridge()
-            self._start(dockerd)
+            self._start(command())
         except BaseException:
             self.remove()
             raise
@@ -69,18 +74,30 @@ class Daemon:
             if done.returncode:
                 raise NoEngineError(f"no bridge can be made: {done.stderr.strip()}")
 
-    def _start(self, dockerd: str) -> None:
-        command = [
-            *(dockerd, "--host", self.url, "--data-root", str(self.home / "data")),
+    def _dockerd(self) -> list[str]:
+        return [
+            *(_program("dockerd", "docker.io"), "--host", self.url, "--data-root", str(self.home / "data")),
             *("--exec-root", str(self.home / "exec"), "--pidfile", str(self.home / "pid")),
             *("--bridge", self._bridge, "--iptables=false", "--ip6tables=false"),
             *("--ip-forward=false", "--ip-masq=false", "--shutdown-timeout", "1"),
         ]
-        self._child = Child(command, log=self.log, env=dict(os.environ) | {"PATH": _PATH})
+
+    def _podman(self) -> list[str]:
+        self._trusted.write_text('[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n')
+        return [
+            *(_program("podman", "podman"), "--root", str(self.home / "data")),
+            *("--runroot", str(self.home / "run"), "--tmpdir", str(self.home / "tmp")),
+            *("--network-config-dir", str(self.home / "networks"), "--runtime", str(_RUNTIME)),
+            *("--cgroup-manager", "cgroupfs", "system", "service", "--time", "0", self.url),
+        ]
+
+    def _start(self, command: list[str]) -> None:
+        environ = {"PATH": _PATH, "CONTAINERS_REGISTRIES_CONF": str(self._trusted)}
+        self._child = Child(command, log=self.log, env=dict(os.environ) | environ)
         try:
             self._child.wait_ready(self.answers, seconds=_START_SECONDS)
         except AssertionError as exc:
-            raise NoEngineError(f"dockerd does not run here: {exc}") from exc
+            raise NoEngineError(f"{self.kind} does not run here: {exc}") from exc
 
     def answers(self) -> bool:
         """Whether it answers a ping."""
@@ -95,9 +112,4 @@ class Daemon:
         """Stop it and remove all it had."""
         if self._child is not None:
             self._child.terminate(seconds=20)
-        with contextlib.suppress(OSError):
-            for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-                if str(self.home) in line.split(" ")[1]:
-                    subprocess.run(["umount", "-l", line.split(" ")[1]], capture_output=True, check=False)
-        subprocess.run([self._ip, "link", "del", self._bridge], capture_output=True, check=False)
-        shutil.rmtree(self.home, ignore_errors=True)
+        clear(self.home, bridge=self._bridge)

@@ -14,7 +14,7 @@ from qrt_contracts.values import ProgramKind
 from qrt_executor.adapters.containers.engine import Engine
 from tests.docker.daemon import Daemon
 from tests.docker.programs import order, run, shell
-from tests.integration.executor.rig import body, rig
+from tests.integration.executor.rig import Rig, body, rig
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -51,6 +51,32 @@ async def door(path: Path, engine: Path) -> AsyncIterator[None]:
         await tasks.close()
 
 
+async def _of(engine: Engine, executor: str) -> list[object]:
+    """Return what the engine keeps of an executor, its images aside."""
+    params = {"filters": json.dumps({"label": [f"qrt.executor={executor}"]})}
+    containers = await engine.ask("GET", "containers/json", params={**params, "all": "true"})
+    volumes = (await engine.ask("GET", "volumes", params=params)).get("Volumes") or ()
+    return [*containers, *volumes, *await engine.ask("GET", "networks", params=params)]
+
+
+async def test_executors_at_one_engine_leave_each_other_alone_and_nothing_when_they_stop(
+    executor: Rig, mongo_url: str, scratch: Path, daemon: Daemon, engine: Engine
+) -> None:
+    wanted = await order(executor, shell("echo up; sleep 600"))
+    told = await executor.send(wanted)
+    await wait_until(lambda: "up" in told.log, description="it runs", seconds=30)
+    async with rig(mongo_url, scratch, engine=daemon.url, name="other", slots=2) as other:
+        assert (await run(other, shell("echo beside"))).log.endswith("beside\n")
+        left = await other.send(await order(other, shell("echo up; sleep 600")))
+        await wait_until(lambda: "up" in left.log, description="another runs", seconds=30)
+    assert left.end.end == "refused", "it is given back to the queue"
+    assert await _of(engine, "other") == []
+    assert len(await _of(engine, "rig")) == 4, "two containers and two volumes"
+    assert told.finished is None
+    await executor.cancel(wanted)
+    assert (await executor.end_of(told)).end.end == "cancelled"
+
+
 async def test_an_engine_that_goes_is_not_told_of_and_what_it_ran_is_given_back(
     mongo_url: str, scratch: Path, daemon: Daemon, engine: Engine
 ) -> None:
@@ -74,6 +100,10 @@ async def test_an_engine_that_goes_is_not_told_of_and_what_it_ran_is_given_back(
         assert refused.end.end == "refused"
         async with door(path, daemon.socket):
             await wait_until(told_of, description="the engine is found again", seconds=30)
-            params = {"filters": json.dumps({"label": ["qrt.executor=door"]}), "all": "true"}
-            assert await engine.ask("GET", "containers/json", params=params) == []
+            assert await _of(engine, "door") == []
             assert (await run(executor, shell("echo again"))).log.endswith("again\n")
+
+            async def clean() -> bool:
+                return not await _of(engine, "door")
+
+            await wait_until(clean, description="nothing left of it", seconds=30)

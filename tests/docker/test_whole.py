@@ -111,7 +111,7 @@ async def test_a_job_that_no_executor_can_run_is_refused(api: Api) -> None:
     assert "4 GPUs" in reply.json()["detail"]
 
 
-async def test_kill_9_in_the_midst_of_ten_containers_leaves_nothing(
+async def test_kill_9_in_the_midst_of_ten_containers_and_a_build_leaves_nothing(
     api: Api, whole: Composition, engine: Engine
 ) -> None:
     program = await _upload(api, "sleeper", shell("sleep 600"))
@@ -130,7 +130,14 @@ async def test_kill_9_in_the_midst_of_ten_containers_leaves_nothing(
     async def all_run() -> bool:
         return await running() == TEN
 
+    built = await _upload(api, "built", shell("true", more="RUN echo begun && sleep 4\n"))
+
+    async def begun() -> bool:
+        log = await api.http.get(f"/v1/programs/{built['id']}/versions/latest/build")
+        return "begun" in log.json()["lines"]
+
     await wait_until(all_run, description="ten running containers", seconds=120)
+    await wait_until(begun, description="a build in its midst", seconds=60)
     first = {each["qrt.incarnation"] for each in await _held(engine)}
     process = whole.processes["standalone"]
     await process.kill()
@@ -150,7 +157,9 @@ async def test_kill_9_in_the_midst_of_ten_containers_leaves_nothing(
         await api.http.post(f"/v1/jobs/{job['id']}/cancel")
 
     async def clean() -> bool:
-        return not await _held(engine)
+        everything = await engine.ask("GET", "containers/json", params={"all": "true"})
+        return not everything and not await _held(engine)
 
-    await wait_until(clean, description="nothing left at the engine", seconds=120)
+    assert (await _until_built(api, built))["build"]["state"] == "ready", "it was built anew"
+    await wait_until(clean, description="nothing left at the engine, steps of builds too", seconds=120)
     assert {(await api.job(job))["status"] for job in again} == {"CANCELLED"}

@@ -1,8 +1,8 @@
 """Following one job to its end at a terminal: time limits, Ctrl-C, and how to come back."""
 
-import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -149,8 +149,7 @@ def _second_thoughts(state: State, job: Job, place: Wish) -> bool:
     )
     if state.json:
         state.line({"type": "detached", "job_id": job.id, "after": place.after, "attempt": place.attempt})
-    sys.stderr.write("" if state.json else text + "\n")
-    sys.stderr.flush()
+    state.say(text)
     try:
         time.sleep(SECOND_CHANCE_SECONDS)
     except KeyboardInterrupt:
@@ -180,8 +179,9 @@ def ending_of(job: Job) -> str:
     return f"Job {job.id}: {view.status.value}{took}{files}"
 
 
-def _alarm(seconds: float | None, call: object) -> threading.Timer:
-    alarm = threading.Timer(seconds if seconds is not None else 0, call)  # type: ignore[arg-type]
+def _alarm(seconds: float | None, call: Callable[[], None]) -> threading.Timer:
+    """Return what calls after so many seconds, and never if there are none; the caller cancels it."""
+    alarm = threading.Timer(seconds or 0, call)
     alarm.daemon = True
     if seconds is not None:
         alarm.start()

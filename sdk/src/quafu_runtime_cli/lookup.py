@@ -16,30 +16,22 @@ def find_program(state: State, given: str) -> str:
     """Return the id of the program of an id or of a name: the caller's own, or else one that is shared.
 
     Raises:
-        CommandFailed: there is none; names that are near are told.
+        CommandFailed: there is none, and names that are near are told; or there are several.
     """
     from qrt_contracts.ids import plain
+    from quafu_runtime import _calls as calls
 
     if (found := plain(given)) is not None:
         return found
-    programs = state.service.programs(limit=None)
-    for program in programs:
-        if program.name == given:
-            return program.program_id
-    return _somebody_elses(state, given, [program.name for program in programs])
-
-
-def _somebody_elses(state: State, given: str, own: list[str]) -> str:
-    """Return the id of the one program of that name that is shared with the caller."""
-    from quafu_runtime import _calls as calls
-
-    visible = state.service.client.send(calls.list_programs(name=given, scope="visible")).programs
-    if not visible:
-        raise unknown_program(given, own)
-    if len(visible) > 1:
-        owners = ", ".join(f"{each.owner} ({each.id})" for each in visible)
-        raise usage(f"several are named {given!r}, of {owners}", hint="Name one by its id.")
-    return visible[0].id
+    client = state.service.client
+    for scope in (None, "visible"):
+        named = client.send(calls.list_programs(name=given, scope=scope)).programs
+        if len(named) > 1:
+            owners = ", ".join(f"{each.owner} ({each.id})" for each in named)
+            raise usage(f"several are named {given!r}, of {owners}", hint="Name one by its id.")
+        if named:
+            return named[0].id
+    raise unknown_program(given, [program.name for program in state.service.programs(limit=None)])
 
 
 def unknown_program(given: str, names: list[str]) -> CommandFailed:

@@ -159,7 +159,7 @@ def _told(state: State, failure: CommandFailed) -> int:
         trace = (failure.problem or {}).get("traceback")
         text = f"{head} {harmless(failure.detail)}"
         text += f"\n{harmless(trace).rstrip()}" if trace else ""
-        text += f"\n{failure.hint}" if failure.hint else ""
+        text += f"\n{harmless(failure.hint)}" if failure.hint else ""
     sys.stderr.write(text + "\n")
     return failure.exit_code
 

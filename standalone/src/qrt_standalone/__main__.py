@@ -15,7 +15,14 @@ from pydantic import SecretStr, ValidationError
 from qrt_chassis.lifecycle import run_async, serve
 from qrt_chassis.logging import configure
 from qrt_standalone.embedded import EmbeddedDatabaseError
-from qrt_standalone.run import NO_HEALTH, AlreadyRunningError, Standalone, compose, wait_until_reachable
+from qrt_standalone.run import (
+    NO_HEALTH,
+    OWNER,
+    AlreadyRunningError,
+    Standalone,
+    compose,
+    wait_until_reachable,
+)
 from qrt_standalone.settings import StandaloneSettings, default_data
 
 
@@ -130,6 +137,7 @@ async def _demo(whole: Standalone, stop: asyncio.Event) -> None:
 def _what_next(whole: Standalone, settings: StandaloneSettings) -> str:
     return f"""
 The runtime is serving on {whole.url}
+You are its administrator, the account {OWNER}.
 Your token is {whole.token} (kept in {settings.token_file})
 
 Open {whole.url}/console in a browser and sign in with it.

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 NO_HEALTH = HealthSettings(port=0)
 MEMORY = BusSettings(url=SecretStr("memory://"))
+OWNER = "me"
+"""The account of whoever starts it, an administrator."""
 EXECUTOR_NAME = "standalone"
 """Stable, so that a restarted runtime recognises at once what the killed one was running."""
 
@@ -107,7 +109,7 @@ def _gateway(settings: StandaloneSettings, mongo: MongoSettings, token: str) -> 
         health=NO_HEALTH,
         host=settings.host,
         port=settings.port,
-        bootstrap_tokens=SecretStr(f"me={token}"),
+        bootstrap_tokens=SecretStr(f"{OWNER}={token}"),
         public_url=settings.public_url,
         any_bearer=settings.any_token,
         webhook_networks=settings.webhook_networks,

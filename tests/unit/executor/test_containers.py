@@ -12,7 +12,7 @@ import pytest
 from qrt_contracts.values import Limits, ProgramKind, Resources
 from qrt_executor.adapters.containers import context
 from qrt_executor.adapters.containers.archive import Spool
-from qrt_executor.adapters.containers.blueprint import Standing, blueprint, too_many_volumes
+from qrt_executor.adapters.containers.blueprint import Standing, blueprint, too_many_volumes, unenforced
 from qrt_executor.adapters.containers.context import build_context
 from qrt_executor.adapters.containers.engine import EngineFailed
 from qrt_executor.adapters.containers.holder import Holder, holder_program, tar_of
@@ -76,6 +76,12 @@ def test_declared_resources_are_given_within_what_the_machine_has() -> None:
     body = drawn(order(resources=Resources(cpus=64, gpus=2)))
     assert body["NanoCpus"] == 2_000_000_000
     assert body["DeviceRequests"] == [{"Count": 2, "Capabilities": [["gpu"]]}]
+
+
+def test_what_an_engine_cannot_limit_is_known() -> None:
+    told = {"MemoryLimit": True, "SwapLimit": False, "CpuCfsQuota": True, "PidsLimit": False}
+    assert unenforced(told) == ("swapped memory", "processes")
+    assert unenforced({}) == (), "an engine that says nothing of it"
 
 
 def test_an_operator_may_leave_the_user_to_images_and_the_network_to_a_program() -> None:
@@ -179,6 +185,16 @@ def looked(archive: bytes, tmp_path: Path, *, whole: bool = True) -> Leftovers:
         spool.close()
 
 
+async def result_in(archive: bytes, tmp_path: Path, *, whole: bool = True) -> bytes | None:
+    spool = Spool(tmp_path)
+    try:
+        spool._file.write(archive)
+        spool.look(BUDGET, whole=whole)
+        return await spool.result(limit=100)
+    finally:
+        spool.close()
+
+
 def entry(name: str, **what: object) -> tuple[tarfile.TarInfo, bytes]:
     found = tarfile.TarInfo(name)
     data = what.pop("data", b"")
@@ -255,3 +271,17 @@ def test_the_holder_is_a_program_for_the_engines_machine() -> None:
         holder_program("riscv64")
     with tarfile.open(fileobj=tar_of({"data.json": b"1"}, mode=0o444)) as archive:
         assert archive.getmember("data.json").mode == 0o444
+
+
+async def test_the_result_is_the_plain_file_of_that_name(tmp_path: Path) -> None:
+    crowd = [entry(f"out/{number}", data=b"x") for number in range(BUDGET.entries + 1)]
+    there = entry("out/output.json", data=b"{}")
+    assert await result_in(packed(entry("out/a/output.json", data=b"1"), there), tmp_path) == b"{}"
+    assert await result_in(packed(*crowd, there), tmp_path) == b"{}", "behind more than is kept"
+    link = entry("out/output.json", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+    assert await result_in(packed(link), tmp_path) is None
+    assert await result_in(packed(), tmp_path) is None
+    with pytest.raises(ValueError, match="101 bytes where 100 are allowed"):
+        await result_in(packed(entry("out/output.json", data=b"1" * 101)), tmp_path)
+    with pytest.raises(ValueError, match="may lie behind"):
+        await result_in(packed(*crowd), tmp_path, whole=False)

@@ -246,3 +246,54 @@ async def test_files_come_compressed_to_who_takes_that(gateway: World) -> None:
     assert small.headers["content-encoding"] == "gzip"
     assert small.content == plain.content
     assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://gateway"}, 101),
+        ({"Origin": "http://gateway", "Sec-Fetch-Site": "same-origin"}, 101),
+        ({}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://gateway:8001"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://evil.example", "X-QRT-Console": "1"}, 403),
+    ],
+)
+async def test_with_the_cookie_only_the_consoles_own_pages_open_websockets(
+    gateway: World, headers: dict[str, str], status: int
+) -> None:
+    client = await signed_in(gateway)
+    cookie = {"Cookie": f"qrt_console={client.cookies['qrt_console']}"}
+    assert await opened(gateway, "/v1/stream", headers | cookie) == status
+
+
+async def test_without_a_session_no_websocket_opens(gateway: World) -> None:
+    own = {"Origin": "http://gateway", "Cookie": "qrt_console=invented"}
+    assert await opened(gateway, "/v1/stream", own) == 401
+
+
+async def opened(gateway: World, path: str, headers: dict[str, str]) -> int:
+    """Return the status that a WebSocket's handshake is answered with; close it if it is opened."""
+    given = {"Host": "gateway"} | headers
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+        "extensions": {"websocket.http.response": {}},
+    }
+    incoming: list[dict[str, Any]] = [{"type": "websocket.connect"}, {"type": "websocket.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return incoming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await gateway.app(scope, receive, send)
+    first = sent[0]
+    return 101 if first["type"] == "websocket.accept" else int(first["status"])

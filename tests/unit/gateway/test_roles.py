@@ -118,6 +118,9 @@ async def test_administrators_keep_the_tokens_of_others_and_nobody_else_does(gat
     assert (await gateway.http.get("/v1/accounts/nobody/tokens")).status_code == 404
     beyond = await gateway.http.post("/v1/accounts/bob/tokens", json={"scopes": ["admin"]})
     assert (beyond.status_code, beyond.json()["field"]) == (422, "scopes")
+    for rate in (0, 1e-9, 1e400):
+        odd = await gateway.http.post("/v1/tokens", content=f'{{"requests_per_second": {rate}}}')
+        assert odd.status_code in (400, 422), rate
 
 
 async def test_groups_are_kept_by_administrators_and_seen_by_their_members(gateway: World) -> None:

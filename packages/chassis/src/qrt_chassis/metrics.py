@@ -27,6 +27,9 @@ DELIVERIES = Counter(
     "Deliveries by how they ended: handled, dead, abandoned (returned to the queue), expired.",
     ["schema", "outcome"],
 )
+REDELIVERIES = Counter(
+    "qrt_bus_redeliveries", "Deliveries of messages that had come back unacknowledged before.", ["schema"]
+)
 HANDLER_SECONDS = Histogram(
     "qrt_bus_handler_seconds", "Time in a handler, each call.", ["schema"], buckets=_SECONDS
 )
@@ -36,17 +39,17 @@ HANDLER_ERRORS = Counter(
 DEAD_LETTERS = Counter(
     "qrt_bus_dead_letters", "Messages moved to a dead letter queue by this process.", ["schema", "reason"]
 )
-CONNECTED = Gauge("qrt_bus_connected", "1 while connected to the broker.", ["connection"])
+CONNECTED = Gauge("qrt_bus_live_connections", "1 while connected to the broker.", ["connection"])
 CONNECTIONS = Counter("qrt_bus_connections", "Connections to the broker that came up.", ["connection"])
 SUBSCRIPTIONS_DOWN = Gauge(
-    "qrt_bus_subscriptions_down", "Subscriptions that are not fed at present.", ["connection"]
+    "qrt_bus_down_subscriptions", "Subscriptions that are not fed at present.", ["connection"]
 )
 
 LOOP_DEATHS = Counter(
     "qrt_loop_deaths", "Times a service's loop ended and was restarted.", ["service", "loop"]
 )
 TASKS_DIED = Counter("qrt_tasks_died", "Background tasks that ended by an error.", ["owner"])
-READY = Gauge("qrt_ready", "1 while the service answers that it is ready.", ["service"])
+READY = Gauge("qrt_ready_services", "1 while the service answers that it is ready.", ["service"])
 
 ARTIFACT_BYTES = Counter(
     "qrt_artifact_bytes", "Bytes moved to or from the artifact store: written, read.", ["direction"]

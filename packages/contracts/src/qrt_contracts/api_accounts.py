@@ -80,7 +80,7 @@ class CreateTokenRequest(_Request):
     scopes: Scopes | None = None
     """What it may do, of what its account may. Null is all of that, or what the asking token may."""
     expires_at: datetime | None = None
-    requests_per_second: float | None = Field(default=None, gt=0)
+    requests_per_second: float | None = Field(default=None, ge=0.001, allow_inf_nan=False)
     """How often it may ask; null is what the operator allows every token, the most there is."""
 
 

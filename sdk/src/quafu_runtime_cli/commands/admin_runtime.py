@@ -11,6 +11,9 @@ from quafu_runtime_cli.endings import usage
 from quafu_runtime_cli.state import State, common, pass_state
 from quafu_runtime_cli.tables import Column
 
+MOST_LETTERS = 10_000
+"""Letters among which one is looked for."""
+
 
 @click.command("executors")
 @common
@@ -75,7 +78,9 @@ def _drain(state: State, executor: str, *, undo: bool) -> None:
 @click.argument("queue", required=False)
 @click.option("--replay", metavar="ID", help="Put this letter of QUEUE back where it was meant to go.")
 @click.option("--replay-all", is_flag=True, help="Put up to --limit letters of QUEUE back.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="The most letters.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="The most letters."
+)
 @common
 @pass_state
 def dead_letters(state: State, queue: str | None, replay: str | None, replay_all: bool, limit: int) -> None:
@@ -87,7 +92,8 @@ def dead_letters(state: State, queue: str | None, replay: str | None, replay_all
             )
         _queues(state)
     elif replay or replay_all:
-        told = state.service.client.send(calls.replay_dead_letters(queue, message_id=replay, limit=limit))
+        among = limit if replay is None else MOST_LETTERS
+        told = state.service.client.send(calls.replay_dead_letters(queue, message_id=replay, limit=among))
         if state.json:
             state.document(told)
         else:

@@ -217,7 +217,7 @@ def _version(version: VersionView) -> tuple[object, ...]:
         version.build.state.value,
         tables.age(version.created_at),
         version.bundle.sha256[:12],
-        problem.detail if problem else "",
+        problem.detail.partition("\n")[0] if problem else "",
     )
 
 

@@ -1,6 +1,7 @@
 """`result`, `files`, `download`."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,7 +121,7 @@ def _targets(wanted: Sequence[OutputFile], output: str, *, single: bool) -> list
 def _below(folder: Path, name: str) -> Path:
     """Return the place of a file below a folder; its name is a program's, and may try to lead elsewhere."""
     parts = name.split("/")
-    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+    if any(part in ("", ".", "..") or os.sep in part or "\0" in part for part in parts):
         raise usage(f"the name {json.dumps(name)} leads out of the folder", hint="Name a file: -o FILE")
     target = folder.joinpath(*parts)
     if not target.parent.resolve().is_relative_to(folder.resolve()):

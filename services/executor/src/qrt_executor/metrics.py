@@ -2,7 +2,20 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-RUNNING = Gauge("qrt_executor_running", "Attempts accepted and not yet reported.")
+RUNNING = Gauge("qrt_executor_running_attempts", "Attempts accepted and not yet reported.")
+SLOTS = Gauge("qrt_executor_slots", "Attempts it takes at once; 0 while it refuses work or is drained.")
+ATTEMPT_SECONDS = Histogram(
+    "qrt_executor_attempt_seconds",
+    "From an attempt's acceptance to the report of its end, by how it ended.",
+    ["end"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600, 21600),
+)
+OUTPUTS = Counter("qrt_executor_outputs", "Outputs of programs that were published, by kind.", ["kind"])
+OUTPUT_BYTES = Counter("qrt_executor_output_bytes", "The size of the outputs that were published.")
+PARKED = Gauge("qrt_executor_parked_jails", "Sandboxes that wait for an attempt.")
+SANDBOXES = Counter(
+    "qrt_executor_sandboxes", "Sandboxes taken by attempts: parked before, or made to measure.", ["origin"]
+)
 ATTEMPTS = Counter("qrt_executor_attempts", "Attempts reported, by how they ended.", ["end"])
 
 BUILDS = Counter("qrt_executor_builds", "Environments built, by how it ended: made, failed.", ["end"])

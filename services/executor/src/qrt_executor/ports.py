@@ -204,7 +204,7 @@ class Sandbox(Protocol):
         """Kill what is left and free everything the sandbox held. Idempotent."""
 
     @property
-    def memory_by(self) -> MemoryBy:
+    def memory_by(self) -> MemoryBy | None:
         """What holds its memory limit."""
 
     def memory(self) -> Memory:

@@ -180,7 +180,7 @@ async def compose(
                 "sessions": sessions.sweep,
                 "uses": accounts.note_uses,
                 "audit": audit.write,
-                "audit's age": audit.forget,
+                "audit-age": audit.forget,
                 "webhooks": deliveries.run,
                 "webhooks-due": deliveries.sweep,
             },

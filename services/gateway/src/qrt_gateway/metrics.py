@@ -28,5 +28,5 @@ WEBHOOK_SECONDS = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0),
 )
 WEBHOOKS_WAITING = Gauge(
-    "qrt_gateway_webhook_deliveries_ready", "Deliveries that wait here to be sent, or are being sent."
+    "qrt_gateway_ready_deliveries", "Deliveries that wait here to be sent, or are being sent."
 )

@@ -9,7 +9,7 @@ from qrt_chassis.bus.port import Bus, Undeliverable
 from qrt_contracts.commands import BuildLogPage
 from qrt_contracts.events import BuildProgress, BuildVersion, VersionBuilt
 from qrt_contracts.values import BuildState, Payload, Program, ProgramKind, Version
-from qrt_registry import domain, orders
+from qrt_registry import domain, metrics, orders
 from qrt_registry.orders import OpenBuild
 from qrt_registry.ports import BuildStore, Bundles, Clock, ProgramStore
 
@@ -93,6 +93,7 @@ class Builds:
     async def sweep(self) -> None:
         """Order what is to be ordered now."""
         found = await self._store.all_open()
+        metrics.OPEN.set(len(found))
         if not found:
             return
         now = self._clock()
@@ -119,6 +120,7 @@ class Builds:
             return  # another replica was faster
         try:
             await self._bus.publish(_order_of(program, version, lock), mandatory=True)
+            metrics.ORDERED.inc()
         except Undeliverable:
             log.info("no executor takes builds of %s programs yet", program.kind)
             await self._store.change(ordered, build.not_taken(now))
@@ -156,6 +158,8 @@ class Builds:
             await self._share(build.needs, lock)
         built = domain.built(version, event, lock=lock, signature=await self._small(event.signature))
         await self._programs.replace_version(event.program_id, built, believed=version.build.state)
+        metrics.ENDED.labels("ready" if event.problem is None else "failed").inc()
+        metrics.SECONDS.observe(max(0.0, (event.ended_at - event.started_at).total_seconds()))
 
     async def _share(self, needs: str, lock: Payload) -> None:
         now = self._clock()

@@ -10,6 +10,12 @@ GHOST_OUTPUTS = Counter(
     "qrt_scheduler_ghost_outputs", "Outputs of attempts that were given up, or of deleted jobs; dropped"
 )
 UNREADABLE = Counter("qrt_scheduler_unreadable", "Times a stored record could not be read")
+SUBMITTED = Counter("qrt_scheduler_jobs_submitted", "Jobs that were stored as queued")
+STARTED = Counter("qrt_scheduler_attempts_started", "Attempts begun: stored as running, and ordered")
+REPEATED = Counter(
+    "qrt_scheduler_orders_repeated", "Orders sent again because the executor did not list the attempt"
+)
+OUTPUTS = Counter("qrt_scheduler_outputs_stored", "Outputs in batches that the history has stored")
 LOST = Counter("qrt_scheduler_attempts_lost", "Attempts given up because nobody vouched for them")
 ENDED = Counter("qrt_scheduler_jobs_ended", "Jobs that reached a terminal state", ["status"])
 WAITED = Histogram(
@@ -17,8 +23,8 @@ WAITED = Histogram(
     "From submission to the start of an attempt",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 120, 600, 3600),
 )
-QUEUED = Gauge("qrt_scheduler_jobs_queued", "Jobs waiting, as the dispatching replica sees them")
-RUNNING = Gauge("qrt_scheduler_attempts_running", "Attempts under a lease of the dispatching replica")
+QUEUED = Gauge("qrt_scheduler_queued_jobs", "Jobs waiting, as the dispatching replica sees them")
+RUNNING = Gauge("qrt_scheduler_running_attempts", "Attempts under a lease of the dispatching replica")
 EXECUTORS = Gauge("qrt_scheduler_executors", "Executors the dispatching replica hears")
 
 

@@ -71,6 +71,8 @@ class Policy:
 async def settle(delivery: Delivery, policy: Policy, *, stopping: asyncio.Event) -> None:
     """Handle one delivery and end it: acknowledged, buried, or given back because we stop."""
     envelope = delivery.envelope
+    if delivery.earlier:
+        metrics.REDELIVERIES.labels(envelope.schema).inc()
     if expired(delivery):
         await delivery.accept()
         outcome = "expired"

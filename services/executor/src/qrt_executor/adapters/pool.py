@@ -12,6 +12,7 @@ from pathlib import Path
 
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.values import Isolation, Limits
+from qrt_executor import metrics
 from qrt_executor.adapters import bubblewrap
 from qrt_executor.adapters.canary import CanaryFailed, prove
 from qrt_executor.adapters.cgroups import Cgroup, Cgroups
@@ -115,7 +116,9 @@ class ZygotePool:
         finally:
             self._zygote = None
             while not self._parked.empty():
-                await self._parked.get_nowait().close()
+                jail = self._parked.get_nowait()
+                metrics.PARKED.dec()
+                await jail.close()
 
     async def _serve(self, zygote: Zygote) -> None:
         """Park sandboxes until the zygote is worn. Raises ZygoteFailed when it dies."""
@@ -145,10 +148,13 @@ class ZygotePool:
             async with asyncio.timeout(_TAKE_SECONDS):
                 made = limits.disk_bytes != self._station.disk_bytes or network
                 if made and self._zygote is not None:
+                    metrics.SANDBOXES.labels("made").inc()
                     return await self._spawn(self._zygote, disk_bytes=limits.disk_bytes, network=network)
                 while True:
                     jail = await self._parked.get()
+                    metrics.PARKED.dec()
                     if jail.alive:
+                        metrics.SANDBOXES.labels("parked").inc()
                         return jail
                     await jail.close()
         except TimeoutError:
@@ -254,6 +260,7 @@ class ZygotePool:
             failures = 0
             try:
                 await self._parked.put(jail)
+                metrics.PARKED.inc()
             except asyncio.CancelledError:
                 await jail.close()
                 raise

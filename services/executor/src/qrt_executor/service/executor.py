@@ -169,6 +169,8 @@ class Executor:
                 finished = await self._finish(order, attempt)
                 await publish_for_ever(self._bus, finished)
                 metrics.ATTEMPTS.labels(finished.end).inc()
+                seconds = (finished.ended_at - finished.started_at).total_seconds()
+                metrics.ATTEMPT_SECONDS.labels(finished.end).observe(max(0.0, seconds))
             finally:
                 self._running.pop((order.job_id, order.attempt), None)
                 if not self._running:
@@ -307,6 +309,7 @@ class Executor:
     def heartbeat(self, *, leaving: bool = False) -> Heartbeat:
         """Return what there is to say now."""
         working = self._workshops.tried and bool(self._workshops.kinds) and not self._draining
+        metrics.SLOTS.set(self._policy.slots if working else 0)
         return Heartbeat(
             executor=self._identity.name,
             incarnation=self._identity.incarnation,
@@ -349,6 +352,7 @@ class Executor:
             for attempt in self._running.values():
                 attempt.stop(Stop(cause=StopCause.DRAINED, detail="the executor stopped before it had ended"))
             await self._idle.wait()
+        await self._closing.close()  # while what the sandboxes stand on is there
 
     async def close(self) -> None:
         """End what still runs, unreported: its lease tells the scheduler."""

@@ -15,6 +15,7 @@ from qrt_contracts.endings import Ending
 from qrt_contracts.events import JobOutput
 from qrt_contracts.message import Message
 from qrt_contracts.values import Circuit, Encoding, Limits, Output, OutputKind, SkippedFile
+from qrt_executor import metrics
 from qrt_executor.domain.logtext import LogBudget, LogText
 from qrt_executor.domain.redaction import RedactedStream, Redactor
 from qrt_executor.domain.verdict import Stop, StopCause
@@ -232,6 +233,8 @@ class Outputs:
             output, length = self._pending.popleft()
             batch.append(output)
             size += length
+            metrics.OUTPUTS.labels(output.kind.value).inc()
+        metrics.OUTPUT_BYTES.inc(size)
         self._pending_bytes -= size
         if self._pending_bytes < PENDING_BYTES:
             self._room.set()

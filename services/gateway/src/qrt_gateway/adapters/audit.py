@@ -3,7 +3,7 @@
 One document holds the entries that one gateway wrote at once: a thousand requests a second are two writes.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis.store import Store
 from qrt_gateway.domain.audit import Bucket, Entry, Wanted
+
+_FIELDS = tuple(each.name for each in fields(Entry))
 
 
 class MongoAudit:
@@ -32,7 +34,7 @@ class MongoAudit:
             "at": bucket.entries[-1].at,
             "accounts": sorted({each.account for each in bucket.entries}),
             "actions": sorted({each.action for each in bucket.entries}),
-            "entries": [asdict(each) for each in bucket.entries],
+            "entries": [{name: getattr(each, name) for name in _FIELDS} for each in bucket.entries],
         }
         try:
             await self._audit.insert_one(document)

@@ -17,6 +17,7 @@ from qrt_contracts.api import AttemptFrame, EndFrame, ErrorFrame, Frame, Outputs
 from qrt_contracts.faults import InvalidRequest, RuntimeFault
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.handlers.described import Header, Media, described
+from qrt_gateway.handlers.guarding import Guard
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, resource
@@ -55,14 +56,16 @@ async def events(parts: Parts, request: Request, caller: Caller) -> Response:
         if found[3]:
             return Response(status_code=204)  # tells the client that there is no more to come for
     frames = parts.watching.follow(caller, job_id, attempt=attempt, after=after)
-    return Streamed(_texts(await begun(frames)), media_type="text/event-stream")
+    paced = with_pauses(await begun(frames), seconds=KEEP_ALIVE_SECONDS)
+    guard = Guard(parts.watching, lambda: parts.callers.of(request))
+    return Streamed(_texts(guard.over(paced, job_id)), media_type="text/event-stream")
 
 
-async def _texts(frames: AsyncGenerator[Frame, None]) -> AsyncGenerator[str, None]:
+async def _texts(frames: AsyncGenerator[Frame | None, None]) -> AsyncGenerator[str, None]:
     yield RETRY
     try:
-        async with aclosing(with_pauses(frames, seconds=KEEP_ALIVE_SECONDS)) as paced:
-            async for frame in paced:
+        async with aclosing(frames):
+            async for frame in frames:
                 yield KEEP_ALIVE if frame is None else _event(frame)
     except RuntimeFault as fault:
         yield _event(ErrorFrame(problem=fault.problem()))

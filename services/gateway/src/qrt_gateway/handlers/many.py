@@ -8,6 +8,7 @@ import asyncio
 import logging
 from contextlib import aclosing
 from functools import partial
+from typing import cast
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -23,14 +24,15 @@ from qrt_contracts.api import (
     SubscribedFrame,
     UnsubscribedFrame,
 )
-from qrt_contracts.faults import InvalidRequest, Overloaded, RuntimeFault
+from qrt_contracts.faults import InvalidRequest, NotFound, Overloaded, RuntimeFault
 from qrt_contracts.rights import Scope
 from qrt_contracts.states import TERMINAL
 from qrt_gateway.domain.accounts import Caller
+from qrt_gateway.handlers.guarding import LOOK_SECONDS, Guard
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.reading import id_of
 from qrt_gateway.handlers.resource import Parts
-from qrt_gateway.handlers.stream import TRY_AGAIN, refuse
+from qrt_gateway.handlers.stream import TRY_AGAIN, break_off, refuse
 from qrt_gateway.handlers.writing import send, writer
 
 log = logging.getLogger(__name__)
@@ -69,11 +71,15 @@ def routes(parts: Parts) -> list[WebSocketRoute]:
 async def _serve(parts: Parts, caller: Caller, websocket: WebSocket) -> None:
     try:
         async with asyncio.TaskGroup() as group:
-            await _Session(parts, caller, websocket, group).listen()
+            session = _Session(parts, caller, websocket, group)
+            group.create_task(session.guard())
+            await session.listen()
     except* (_Gone, WebSocketDisconnect):
         log.debug("a listener to many jobs has gone")
     except* _Closing:
         await websocket.close(TRY_AGAIN)
+    except* RuntimeFault as group_of_one:
+        await break_off(websocket, cast("RuntimeFault", group_of_one.exceptions[0]))
 
 
 class _Session:
@@ -98,6 +104,19 @@ class _Session:
                 await self._obey(_read(message.get("text") or message.get("bytes") or b""))
             except RuntimeFault as fault:
                 await self._send(ErrorFrame(problem=fault.problem()))
+
+    async def guard(self) -> None:
+        """End what the client may not follow any more; raises once it may not listen at all."""
+        guard = Guard(self._parts.watching, lambda: self._parts.callers.of(self._websocket))
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._caller = await guard.caller() or self._caller
+            for job_id in list(self._jobs):
+                try:
+                    await guard.look(job_id)
+                except NotFound as fault:
+                    await _ended(self._jobs.pop(job_id, None))
+                    await self._broken(fault, job_id=job_id)
 
     async def _obey(self, frame: ClientFrame) -> None:
         match frame:

@@ -15,10 +15,11 @@ from qrt_contracts.states import TERMINAL
 from qrt_contracts.values import Output, OutputKind
 from qrt_gateway.domain.accounts import Caller
 from qrt_gateway.handlers.described import Media, described
+from qrt_gateway.handlers.guarding import LOOK_SECONDS, Guard
 from qrt_gateway.handlers.jobs import job_id_of
 from qrt_gateway.handlers.reading import query_as
 from qrt_gateway.handlers.resource import Parts, json, resource
-from qrt_gateway.handlers.streaming import Streamed, begun
+from qrt_gateway.handlers.streaming import Streamed, begun, with_pauses
 
 PAGE = 1000
 TEXT = "text/plain; charset=utf-8"
@@ -89,7 +90,9 @@ async def logs(parts: Parts, request: Request, caller: Caller) -> Response:
     """Return the log of the newest attempt as text: all of it once the job has ended."""
     follow, job_id = query_as(request, LogsQuery).follow, job_id_of(request)
     if follow:
-        return Streamed(await begun(_followed(parts, caller, job_id)), media_type=TEXT)
+        guard = Guard(parts.watching, lambda: parts.callers.of(request))
+        paced = with_pauses(await begun(_followed(parts, caller, job_id)), seconds=LOOK_SECONDS)
+        return Streamed(_texts(guard.over(paced, job_id)), media_type=TEXT)
     return StreamingResponse(await begun(log_text(parts, caller, job_id)), media_type=TEXT)
 
 
@@ -105,6 +108,12 @@ async def _followed(parts: Parts, caller: Caller, job_id: str) -> AsyncGenerator
                 begun_before = True
             else:
                 yield ""
+
+
+async def _texts(pieces: AsyncGenerator[str | None, None]) -> AsyncGenerator[str, None]:
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece or ""
 
 
 async def log_text(parts: Parts, caller: Caller, job_id: str) -> AsyncIterator[str]:

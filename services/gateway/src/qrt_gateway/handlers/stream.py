@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from qrt_contracts.api import ErrorFrame, Frame
 from qrt_contracts.faults import RuntimeFault
 from qrt_contracts.rights import Scope
+from qrt_gateway.handlers.guarding import Guard
 from qrt_gateway.handlers.problems import answer, away
 from qrt_gateway.handlers.reading import id_of, query_items
 from qrt_gateway.handlers.resource import Parts
@@ -54,34 +55,43 @@ async def _stream(parts: Parts, websocket: WebSocket) -> None:
             first = await anext(frames)  # a job that cannot be followed shows here, before any WebSocket is
             await websocket.accept()
             accepted = True
-            await _send_all(websocket, first, frames)
+            guard = Guard(parts.watching, lambda: parts.callers.of(websocket))
+            await _send_all(websocket, first, frames, guard)
     except Exception as error:
         fault = error if isinstance(error, RuntimeFault) else away(error)
         if fault is None:
             raise
-        await (_break_off(websocket, fault) if accepted else refuse(websocket, fault))
+        await (break_off(websocket, fault) if accepted else refuse(websocket, fault))
 
 
 async def _frames(parts: Parts, websocket: WebSocket) -> AsyncGenerator[Frame, None]:
     caller = await parts.visits.admitted(websocket, parts.callers.of(websocket), Scope.READ)
-    job_id = id_of(websocket.path_params["id"], what="job")
+    job_id = _job_id(websocket)
     query = query_items(websocket.query_params.multi_items(), StreamQuery)
     return parts.watching.follow(
         caller, job_id, attempt=query.attempt, after=query.after, write=writer(websocket)
     )
 
 
-async def _send_all(websocket: WebSocket, first: Frame, frames: AsyncGenerator[Frame, None]) -> None:
+def _job_id(websocket: WebSocket) -> str:
+    return id_of(websocket.path_params["id"], what="job")
+
+
+async def _send_all(
+    websocket: WebSocket, first: Frame, frames: AsyncGenerator[Frame, None], guard: Guard
+) -> None:
     """Send until the end or until the client is gone. A client that does not read holds this up."""
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_until_gone(websocket))
+            look = group.create_task(guard.watch(_job_id(websocket)))
             write = writer(websocket)
             await send(websocket, first, write)
             async for frame in frames:
                 await send(websocket, frame, write)
             await websocket.close(NORMAL)
             watch.cancel()
+            look.cancel()
     except* (_Gone, WebSocketDisconnect):
         log.debug("a listener has gone")
     except* RuntimeFault as group_of_one:
@@ -101,10 +111,11 @@ async def refuse(websocket: WebSocket, fault: RuntimeFault) -> None:
         await websocket.send_denial_response(answer(fault))
         return
     await websocket.accept()
-    await _break_off(websocket, fault)
+    await break_off(websocket, fault)
 
 
-async def _break_off(websocket: WebSocket, fault: RuntimeFault) -> None:
+async def break_off(websocket: WebSocket, fault: RuntimeFault) -> None:
+    """Tell a listener why there is no more for it, and close."""
     try:
         await websocket.send_text(ErrorFrame(problem=fault.problem()).model_dump_json())
         await websocket.close(TRY_AGAIN if fault.retryable else REFUSED)

@@ -20,6 +20,7 @@ from qrt_contracts.rights import Scope
 from qrt_contracts.values import OutputKind
 from qrt_gateway.domain.accounts import digest_of
 from qrt_gateway.handlers.auth import secret_of
+from qrt_gateway.handlers.guarding import Guard
 from qrt_gateway.handlers.problems import away
 from qrt_gateway.handlers.resource import Parts
 from qrt_gateway.quafu.asked import id_in
@@ -70,7 +71,8 @@ async def _stream(parts: Parts, repeats: Repeats, websocket: WebSocket) -> None:
     async with aclosing(parts.watching.follow(caller, job_id)) as frames:
         first = await anext(frames)
         await websocket.send_text(_acknowledgement(job_id))
-        await _send_all(websocket, job_id, _messages(first, frames))
+        guard = Guard(parts.watching, lambda: parts.accounts.authenticate(secret))
+        await _send_all(websocket, job_id, _messages(first, frames), guard)
     repeats.told(*pair)
 
 
@@ -99,15 +101,17 @@ def _interim(frame: Frame) -> list[bytes]:
     return [message_bytes(each) for each in frame.outputs if each.kind is OutputKind.INTERIM]
 
 
-async def _send_all(websocket: WebSocket, job_id: str, messages: AsyncIterator[bytes]) -> None:
+async def _send_all(websocket: WebSocket, job_id: str, messages: AsyncIterator[bytes], guard: Guard) -> None:
     """Send until the end. A client that does not read holds this up; one that leaves ends it."""
     try:
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_until_gone(websocket))
+            look = group.create_task(guard.watch(job_id))
             async for message in messages:
                 await websocket.send_bytes(message)
             await websocket.send_bytes(job_id.encode())
             watch.cancel()
+            look.cancel()
     except* (_Gone, WebSocketDisconnect):
         raise _Gone from None
     except* RuntimeFault as group_of_one:

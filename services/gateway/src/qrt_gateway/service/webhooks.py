@@ -55,9 +55,9 @@ class Webhooks:
         require_someone(caller)
         if self._seal is None:
             raise Conflict(NO_KEYS)
-        await self._require_reachable(wanted.url)
         if len(await self._store.webhooks(caller.name)) >= MAX_WEBHOOKS:
             raise Conflict(f"an account can have {MAX_WEBHOOKS} webhooks")
+        await self._require_reachable(wanted.url)
         identifier, secret, now = new_id(), rules.new_signing_secret(), self._clock()
         webhook = Webhook(
             id=identifier,

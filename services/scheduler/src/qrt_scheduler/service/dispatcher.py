@@ -274,6 +274,7 @@ class Dispatcher:
         )
         if not await self._changes.store(job, started):
             return await self._read(job_id), False
+        metrics.STARTED.inc()
         metrics.WAITED.observe(max(0.0, (self._clock() - started.created_at).total_seconds()))
         return started, True
 
@@ -315,6 +316,7 @@ class Dispatcher:
         lease.repeated, lease.since = True, self._monotonic()
         job = await self._read(lease.job_id)
         if job and job.status is JobState.RUNNING and job.attempt == lease.attempt:
+            metrics.REPEATED.inc()
             log.info("an order is repeated", extra={"job_id": job.id, "attempt": job.attempt})
             await self._orders.run(lease, job)
         else:

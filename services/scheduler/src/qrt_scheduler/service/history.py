@@ -64,6 +64,7 @@ class History:
             metrics.GHOST_OUTPUTS.inc(len(batch.outputs))
             return
         await self._outputs.add(batch)
+        metrics.OUTPUTS.inc(len(batch.outputs))
         for waiter in self._arrivals.get(batch.job_id, ()):
             waiter.set()
 

@@ -18,6 +18,7 @@ from qrt_contracts.faults import Conflict, Forbidden, NotFound, Overloaded, Unav
 from qrt_contracts.jobs import Job
 from qrt_contracts.rights import JobScope
 from qrt_contracts.states import TERMINAL, JobState
+from qrt_scheduler import metrics
 from qrt_scheduler.domain import moves
 from qrt_scheduler.domain.access import owned, seen, shared_to, shares_of
 from qrt_scheduler.domain.place import place
@@ -78,6 +79,7 @@ class Jobs:
         )
         news = outgoing(job_id, submitted(job))
         if await self._jobs.insert(job, news):
+            metrics.SUBMITTED.inc()
             self._room.took(job.owner, job.run)
             self._recent.stored(job)
             await self._outbox.send(news)

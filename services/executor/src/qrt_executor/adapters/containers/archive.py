@@ -5,7 +5,6 @@ names with a reason, and what is kept is read from where it lies in the spool.
 """
 
 import asyncio
-import io
 import os
 import tarfile
 import tempfile
@@ -19,6 +18,7 @@ from qrt_contracts.values import SkippedFile
 from qrt_executor.domain.filenames import misnamed, shown
 from qrt_executor.ports import FileBudget, LeftFile, Leftovers
 
+RESULT = "output.json"
 _PIECE_BYTES = 1 << 20
 _TOLD = 100
 """Reasons that are told one by one; the rest is counted."""
@@ -32,6 +32,8 @@ class Spool:
     def __init__(self, directory: Path) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by `close`
         self._places: dict[str, int] = {}
+        self._result: tuple[int, int] | None = None
+        self._seen_all = False
 
     async def fill(self, response: aiohttp.ClientResponse, budget: FileBudget) -> bool:
         """Write the archive down; False if it is longer than what is looked at: it has files of holes."""
@@ -47,20 +49,38 @@ class Spool:
         """Return what is in the archive, by the same rules as on a host's directory."""
         walk = _Walk(budget, self._places)
         length = self._file.seek(0, os.SEEK_END)
+        walking = True
         self._file.seek(0)
         try:
             with tarfile.open(fileobj=self._file, mode="r:", errorlevel=0) as archive:
                 for entry in archive:
                     if entry.offset_data + (entry.size if entry.isreg() else 0) > length:
                         break
-                    if not walk.take(entry):
-                        break
+                    if _path(entry) == RESULT and _plain(entry):
+                        self._result = (entry.offset_data, entry.size)
+                    walking = walking and walk.take(entry)
+                else:
+                    self._seen_all = whole
         except tarfile.TarError as exc:
             if whole:
                 walk.skip("…", f"the rest of the directory cannot be read: {exc}")
         if not whole:
             walk.skip("…", "the rest of the directory is too long to be looked at")
         return walk.leftovers()
+
+    async def result(self, *, limit: int) -> bytes | None:
+        """Return what is in `output.json`, None if `look` has found no such plain file.
+
+        Raises ValueError if it has more than `limit` bytes, or may lie behind what was looked at.
+        """
+        if self._result is None:
+            if not self._seen_all:
+                raise ValueError("it may lie behind more than is looked at of the output directory")
+            return None
+        at, size = self._result
+        if size > limit:
+            raise ValueError(f"it has {size} bytes where {limit} are allowed")
+        return await asyncio.to_thread(os.pread, self._file.fileno(), size, at)
 
     async def content(self, file: LeftFile) -> AsyncIterator[bytes]:
         """Yield the content of a file that `look` has returned."""
@@ -78,6 +98,15 @@ class Spool:
         self._file.close()
 
 
+def _path(entry: tarfile.TarInfo) -> str:
+    """Return the path below the directory that was packed, whose name comes first."""
+    return entry.name.partition("/")[2]
+
+
+def _plain(entry: tarfile.TarInfo) -> bool:
+    return entry.isreg() and not entry.issparse()
+
+
 class _Walk:
     def __init__(self, budget: FileBudget, places: dict[str, int]) -> None:
         self._budget = budget
@@ -90,7 +119,7 @@ class _Walk:
 
     def take(self, entry: tarfile.TarInfo) -> bool:
         """Take one entry in; False if no more are looked at."""
-        path = entry.name.partition("/")[2]
+        path = _path(entry)
         if not path:
             return True  # the directory itself
         self._entries += 1
@@ -116,7 +145,7 @@ class _Walk:
             return "it is a symbolic link"
         if entry.islnk():
             return "the file has more than one name (a hard link)"
-        if not entry.isreg() or entry.issparse():
+        if not _plain(entry):
             return "it is neither a file nor a directory"
         if len(self._files) >= budget.files:
             return f"there are more than {budget.files} files"
@@ -138,26 +167,3 @@ class _Walk:
         if self._untold:
             self._skipped.append(SkippedFile(name="…", reason=f"{self._untold} more were left out"))
         return Leftovers(files=tuple(self._files), skipped=tuple(self._skipped))
-
-
-async def single_file(response: aiohttp.ClientResponse, *, limit: int) -> bytes | None:
-    """Return the content of the one plain file in an archive, None if it is none.
-
-    Raises ValueError if it has more than `limit` bytes.
-    """
-    packed = bytearray()
-    async for data in response.content.iter_chunked(_PIECE_BYTES):
-        packed += data
-        if len(packed) > limit + 4 * _ENTRY_BYTES + 10240:
-            raise ValueError(f"it has more than {limit} bytes")
-    return await asyncio.to_thread(_only_file, bytes(packed), limit)
-
-
-def _only_file(packed: bytes, limit: int) -> bytes | None:
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
-        entry = archive.next()
-    if entry is None or not entry.isreg() or entry.issparse():
-        return None
-    if entry.size > limit:
-        raise ValueError(f"it has {entry.size} bytes where {limit} are allowed")
-    return packed[entry.offset_data : entry.offset_data + entry.size]

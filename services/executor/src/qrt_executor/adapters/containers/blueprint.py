@@ -16,6 +16,15 @@ _VOLUMES = 16
 """Paths that an image may declare as volumes."""
 
 
+_TOLD_LIMITS = {
+    "MemoryLimit": "memory",
+    "SwapLimit": "swapped memory",
+    "CpuCfsQuota": "processors",
+    "PidsLimit": "processes",
+}
+"""What an engine tells of itself, and the limit that it can or cannot keep by it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What all containers of an executor have in common."""
@@ -26,6 +35,13 @@ class Standing:
     """Processors of a program that declares none."""
     most_cpus: float
     """Processors of the engine's machine."""
+    unenforced: tuple[str, ...] = ()
+    """Limits that the engine cannot keep."""
+
+
+def unenforced(machine: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the limits that an engine says it cannot keep: the kernel has no control group for them."""
+    return tuple(limit for name, limit in _TOLD_LIMITS.items() if machine.get(name) is False)
 
 
 def blueprint(

@@ -22,6 +22,7 @@ _BUILDS_AT_ONCE = 2
 _WATCH_SECONDS = 1.0
 _TRIES = 20
 _TRY_SECONDS = 0.25
+_SHM_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ class Builds:
 
     async def _build(self, bundle: bytes, tag: str, journal: Journal) -> None:
         context = await asyncio.to_thread(build_context, bundle, directory=self._scratch)
-        mark = f"build-{secrets.token_hex(8)}:127.0.0.1"
+        mark = _SHM_BYTES + secrets.randbelow(_SHM_BYTES)
         watch = asyncio.ensure_future(self._watch_disk(journal, mark))
         try:
             params, headers = self._params(tag, mark), {"Content-Type": "application/x-tar"}
@@ -136,7 +137,7 @@ class Builds:
             await asyncio.gather(watch, return_exceptions=True)
             context.close()
 
-    def _params(self, tag: str, mark: str) -> dict[str, str]:
+    def _params(self, tag: str, mark: int) -> dict[str, str]:
         rules = self._rules
         return {
             "t": tag,
@@ -147,7 +148,7 @@ class Builds:
             "cpuperiod": "100000",
             "cpuquota": str(int(rules.cpus * 100_000)),
             "networkmode": "default" if rules.network else "none",
-            "extrahosts": mark,
+            "shmsize": str(mark),
             "labels": json.dumps(self._labels),
         }
 
@@ -156,10 +157,10 @@ class Builds:
             return ""
         return "\n(builds have no network here; the operator can allow it: QRT_EXECUTOR_BUILD_NETWORK)"
 
-    async def _watch_disk(self, journal: Journal, mark: str) -> None:
+    async def _watch_disk(self, journal: Journal, mark: int) -> None:
         """Kill a step of a build that writes more than an image may have.
 
-        A step can print another container's id; only one that bears this build's mark is touched.
+        A step can print another container's id; only one that has this build's mark, a size, is touched.
         """
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
@@ -167,7 +168,7 @@ class Builds:
                 continue
             try:
                 found = await self._engine.ask("GET", f"containers/{step}/json", params={"size": "true"})
-                if mark not in (found["HostConfig"].get("ExtraHosts") or ()):
+                if found["HostConfig"].get("ShmSize") != mark:
                     continue
                 if found.get("SizeRw", 0) > self._rules.image_bytes:
                     journal.over = f"a step of the build wrote more than {self._rules.image_bytes} bytes"

@@ -17,7 +17,7 @@ from qrt_chassis.tasks import Tasks
 from qrt_contracts.endings import Ending
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.values import Limits
-from qrt_executor.adapters.containers.archive import Spool, single_file
+from qrt_executor.adapters.containers.archive import RESULT, Spool
 from qrt_executor.adapters.containers.engine import GONE, UNREACHABLE, Engine
 from qrt_executor.adapters.containers.holder import OUTPUT, Holder
 from qrt_executor.domain.markers import Markers, TooLong
@@ -38,12 +38,13 @@ from qrt_executor.ports import (
 log = logging.getLogger(__name__)
 
 _STREAMS: dict[int, Stream] = {1: "stdout", 2: "stderr"}
-_RESULT = "output.json"
 _PATIENCE_SECONDS = 60.0
 """How long an engine that has gone away is waited for before an attempt in it counts as lost."""
 _ASK_SECONDS = 1.0
 _LOOK_SECONDS = 10.0
 _BY_SIGNAL = 128
+_NO_COMMAND = 127
+_COMMAND_WORDS = ("container process: exec:", "invoke a command that was not found")
 _DETAIL_CHARACTERS = 10_000
 
 
@@ -58,6 +59,7 @@ class Container:
         attached: Attached,
         holder: Holder,
         scratch: Path,
+        memory_by: MemoryBy | None,
         belongings: AsyncExitStack,
     ) -> None:
         """`belongings` is closed with it: the container, and all that was made for it."""
@@ -67,6 +69,7 @@ class Container:
         self._attached = attached
         self._holder = holder
         self._scratch = scratch
+        self._memory_by = memory_by
         self._tasks = Tasks(f"container {holder.name}")
         self._limits = Limits()
         self._starting: asyncio.Task[None] | None = None
@@ -140,7 +143,7 @@ class Container:
         assert self._starting is not None  # noqa: S101 - set where it has begun
         await asyncio.wait({self._starting})
         state = await self._final_state()
-        if state is None or (self._unstarted and not state["ExitCode"]):
+        if state is None or (self._unstarted and not _command_at_fault(self._unstarted, state)):
             return None
         self._exit = self._exit_of(state)
         return self._exit
@@ -176,7 +179,7 @@ class Container:
         return state
 
     def _exit_of(self, state: dict[str, Any]) -> Exit:
-        code = int(state["ExitCode"])
+        code = int(state["ExitCode"]) or (_NO_COMMAND if self._unstarted else 0)
         killed = signal.SIGXCPU if self._over_cpu else code - _BY_SIGNAL if code > _BY_SIGNAL else None
         return Exit(
             exit_code=None if killed else code,
@@ -259,10 +262,11 @@ class Container:
             return Claims(error=Claim(code=Ending.EXITED, detail=detail, traceback=None))
         if self._exit is None or self._exit.exit_code is None:
             return Claims()
+        assert self._spool is not None  # noqa: S101 - what it has left was looked at before
         try:
-            written = await self._result_file()
+            written = await self._spool.result(limit=self._limits.result_bytes)
         except ValueError as exc:
-            return _failed(Ending.OUTPUT_LIMIT, f"its result, {_RESULT}, is over the limit: {exc}")
+            return _failed(Ending.OUTPUT_LIMIT, f"its result, {RESULT}, is over the limit: {exc}")
         if self._exit.exit_code:
             return _failed(*_told(self._exit.exit_code, written))
         if written is not None:
@@ -271,18 +275,6 @@ class Container:
         if self._markers.in_block and not marked.startswith(b"{"):
             return _failed(Ending.INVALID_RESULT, "the first block of a result on stdout is no JSON object")
         return Claims(result=marked)
-
-    async def _result_file(self) -> bytes | None:
-        """Return what is in output.json, None if there is none. Raises ValueError if it is too large."""
-        try:
-            async with self._holder.archive(f"{OUTPUT}/{_RESULT}") as response:
-                return await single_file(response, limit=self._limits.result_bytes)
-        except DockerError as exc:
-            if exc.status != GONE:
-                raise Unavailable(f"the engine does not give out the container's result: {exc}") from exc
-            return None
-        except UNREACHABLE as exc:
-            raise SandboxUnavailable(f"the engine was lost with the container's result: {exc}") from exc
 
     # --- closing ------------------------------------------------------------------------------
 
@@ -297,13 +289,21 @@ class Container:
             self._spool.close()
 
     @property
-    def memory_by(self) -> MemoryBy:
-        """What holds its memory limit."""
-        return "cgroup"
+    def memory_by(self) -> MemoryBy | None:
+        """What holds its memory limit, None for nothing."""
+        return self._memory_by
 
     def memory(self) -> Memory:
         """Return how it stands with its memory; the kernel sees to the limit, the exit tells of it."""
         return Memory(held_bytes=self._peak_bytes, exceeded=False)
+
+
+def _command_at_fault(reason: str, state: Mapping[str, Any]) -> bool:
+    """Return whether it was the image's command that could not be started, and not the engine that failed.
+
+    Docker keeps an exit code then; Podman only says it, in its runtime's words.
+    """
+    return bool(state["ExitCode"]) or any(words in reason for words in _COMMAND_WORDS)
 
 
 def _failed(code: Ending, detail: str) -> Claims:

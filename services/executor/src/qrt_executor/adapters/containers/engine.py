@@ -57,7 +57,7 @@ class Engine:
         async with self.request(
             method, path, params=params, data=data, headers=headers, unending=unending
         ) as response:
-            text = await response.read()
+            text = (await response.read()).strip()
         return json.loads(text) if text else None
 
     @asynccontextmanager

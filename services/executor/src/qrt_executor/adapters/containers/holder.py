@@ -137,7 +137,9 @@ class Holder:
         return {"Image": self._image, "User": NOBODY, "Labels": self._labels, "HostConfig": host}
 
     async def _volume(self, name: str, *, size: int, entries: int) -> None:
-        options = f"size={size},nr_inodes={entries},mode=1777,nosuid,nodev,noexec"
+        # In blocks: a `size` would be a project quota to Podman, which takes it out of the options.
+        blocks = -(-size // _PAGE)
+        options = f"nr_blocks={blocks},nr_inodes={entries},mode=1777,nosuid,nodev,noexec"
         await self._engine.ask(
             "POST",
             "volumes/create",

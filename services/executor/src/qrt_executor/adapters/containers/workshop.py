@@ -19,7 +19,7 @@ from qrt_executor.adapters.containers.belongings import (
     remove_network,
     sweep,
 )
-from qrt_executor.adapters.containers.blueprint import Standing, blueprint, too_many_volumes
+from qrt_executor.adapters.containers.blueprint import Standing, blueprint, too_many_volumes, unenforced
 from qrt_executor.adapters.containers.builds import BuildRules
 from qrt_executor.adapters.containers.container import Container
 from qrt_executor.adapters.containers.engine import UNREACHABLE, Engine, EngineFailed, open_engine
@@ -129,7 +129,10 @@ class ContainerWorkshop:
             machine = await engine.info()
             holder = await make_holder_image(engine, labels={"qrt.role": "holder"})
         images = Images(engine, site.rules, scratch=site.scratch, cache_bytes=site.image_cache_bytes)
-        standing = replace(site.standing, most_cpus=float(machine["NCPU"]))
+        lacking = unenforced(machine)
+        if lacking:
+            log.warning("the engine at %s does not limit %s", site.socket, ", ".join(lacking))
+        standing = replace(site.standing, most_cpus=float(machine["NCPU"]), unenforced=lacking)
         await self._sweep(engine)
         try:
             yield _Works(engine, images, holder, standing)
@@ -172,6 +175,8 @@ class ContainerWorkshop:
         except NotAnObject as exc:
             raise InputRefused(str(exc)) from None
         image = await self._image(works, order, remark)
+        if works.standing.unenforced:
+            remark(f"… the engine here does not limit {', '.join(works.standing.unenforced)}")
         named = {f"{name}.json": text.encode() for name, text in files.items()}
         return _Place(self, works, order=order, image=image, files=named)
 
@@ -230,6 +235,7 @@ class ContainerWorkshop:
                 attached=attached,
                 holder=holder,
                 scratch=site.scratch,
+                memory_by=None if "memory" in works.standing.unenforced else "cgroup",
                 belongings=stack.pop_all(),
             )
 
