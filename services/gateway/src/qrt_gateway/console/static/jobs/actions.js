@@ -1,5 +1,5 @@
 // What can be done with a job: cancel, run again, share, delete.
-import {account, api} from "../api.js";
+import {account, api, may} from "../api.js";
 import {navigate} from "../router.js";
 import {Button, Confirm, html, toast} from "../ui.js";
 import {useState} from "../lib/view.js";
@@ -13,8 +13,7 @@ export function Actions({job}) {
   const [busy, setBusy] = useState("");
   const [asking, setAsking] = useState("");
   const path = `/v1/jobs/${view.id}`;
-  const own = view.owner === who?.name || who?.admin;
-  const may = who?.role !== "viewer";
+  const own = view.owner === who?.name || may(who, "admin");
 
   const act = async (name, what) => {
     setBusy(name);
@@ -40,11 +39,12 @@ export function Actions({job}) {
     navigate("/console/jobs");
   };
 
-  if (!may) return null;
+  if (!may(who, "run")) return null;
   return html`
     ${!job.ended && own && html`<${Button} kind="danger" busy=${busy === "cancel"} disabled=${view.cancel_requested}
       onClick=${cancel}>${view.cancel_requested ? "Cancelling" : "Cancel"}<//>`}
     <${Button} busy=${busy === "again"} onClick=${again}>Run again<//>
+    <a class="button" href=${`/console/programs/${view.program.id}?from=${view.id}`}>Change and run</a>
     ${own && "shares" in view && html`<${Button} onClick=${() => setAsking("share")}>Share<//>
       <${Share} open=${asking === "share"} job=${job} onClose=${() => setAsking("")} />`}
     ${own && job.ended && html`<${Button} kind="quiet" onClick=${() => setAsking("delete")}>Delete<//>

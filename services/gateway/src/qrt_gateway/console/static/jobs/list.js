@@ -1,5 +1,5 @@
 // The list of jobs.
-import {account, api} from "../api.js";
+import {account, api, may} from "../api.js";
 import {navigate, setQuery} from "../router.js";
 import {Badge, Button, Empty, Field, PageHead, ProblemNote, Time, html} from "../ui.js";
 import {between, count, seconds, short} from "../lib/format.js";
@@ -66,7 +66,7 @@ function Filters({query}) {
       onChange=${() => setQuery({tag: tag.trim()})} />
     ${who?.role && html`<${Field} as="select" label="Whose" value=${query.owner ?? "me"} onChange=${choose("owner")}>
       <option value="me">Mine</option><option value="shared">Shared with me</option>
-      ${who.admin && html`<option value="all">Everybody's</option>`}<//>`}
+      ${may(who, "admin") && html`<option value="all">Everybody's</option>`}<//>`}
     ${Object.keys(query).length > 0 && html`<${Button} kind="quiet" onClick=${() => navigate("/console/jobs", {replace: true})}>Clear<//>`}
   </form>`;
 }
@@ -120,6 +120,7 @@ function Rows({jobs}) {
 
 function Row({job, at}) {
   const {program, queue} = job;
+  const who = useStore(account);
   const ended = ENDED.has(job.status);
   const took = job.started_at ? seconds(between(job.started_at, job.ended_at)) : "";
   return html`<div class="job-row" role="row" data-row=${at} aria-rowindex=${at + 2}>
@@ -128,7 +129,7 @@ function Row({job, at}) {
       ${job.code && html`<span class="faint small job-code">${job.code}</span>`}
       ${queue && html`<span class="faint small job-place" title=${visible(queue.reason)}>#${count(queue.position)} ${visible(queue.reason)}</span>`}</span>
     <span role="cell" class="job-program"><a href=${`/console/jobs/${job.id}`}><bdi>${visible(program.name)}</bdi></a>
-      <span class="faint small">v${program.version}</span></span>
+      <span class="faint small">v${program.version}${job.owner !== who?.name && html` · <bdi>${job.owner}</bdi>`}</span></span>
     <span role="cell" class="job-id"><code title=${job.id}>${short(job.id)}</code></span>
     <span role="cell" class="job-tags">${job.tags.slice(0, 3).map((tag) => html`<span class="tag" key=${tag}><bdi>${visible(tag)}</bdi></span>`)}
       ${job.tags.length > 3 && html`<span class="faint">+${job.tags.length - 3}</span>`}</span>

@@ -2,18 +2,27 @@
 import {html, useEffect, useState} from "../lib/view.js";
 import {count} from "../lib/format.js";
 
-/** Lets components draw anew when a store has changed: at most once a frame. */
+const PAUSE = 40; // milliseconds between two drawings: what comes faster nobody reads
+
+/** Lets components draw anew when a store has changed: soon, and not for each change. */
 export class Ticker {
   #listeners = new Set();
-  #asked = 0;
+  #asked = false;
+  #last = 0;
 
   changed() {
     if (this.#asked || !this.#listeners.size) return;
-    this.#asked = requestAnimationFrame(() => {
-      this.#asked = 0;
-      for (const each of [...this.#listeners]) each();
-    });
+    this.#asked = true;
+    const wait = this.#last + PAUSE - performance.now();
+    if (wait <= 0) requestAnimationFrame(this.#tell);
+    else setTimeout(() => requestAnimationFrame(this.#tell), wait);
   }
+
+  #tell = () => {
+    this.#asked = false;
+    this.#last = performance.now();
+    for (const each of [...this.#listeners]) each();
+  };
 
   follow(listener) {
     this.#listeners.add(listener);
