@@ -1,12 +1,13 @@
 """The list of jobs: filters, states that change while one looks, places in the queue, keys."""
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from qrt_contracts.ids import new_id
 from tests.browser.jobs import COUNTING
 from tests.browser.test_jobs_page import SLEEPING
-from tests.browser.watched import accessible, narrow, shot
+from tests.browser.watched import accessible, errors_of, narrow, shot, watched
 from tests.system.client import Api
+from tests.system.composition import Composition
 
 
 def row(page: Page, job: dict[str, str]) -> str:
@@ -69,3 +70,34 @@ async def test_filters_find_jobs_and_stand_in_the_address(console: Page, api: Ap
     await console.go_back()
     await console.get_by_role("button", name="Clear").click()
     await expect(console.locator(row(console, plain))).to_be_visible()
+
+
+async def test_a_shared_job_is_found_and_read_by_others_and_left_alone(
+    console: Page, chromium: Browser, runtime: Composition, api: Api
+) -> None:
+    job = await api.submit(await api.upload(COUNTING), {"numbers": 3})
+    await api.result(job)
+    name = f"reader-{new_id()[-12:]}"
+    issued = (await api.http.post("/v1/accounts", json={"name": name})).json()
+    await console.goto(f"/console/jobs/{job['id']}")
+    await console.get_by_role("button", name="Share").click()
+    dialog = console.get_by_role("dialog", name="Share this job")
+    await dialog.get_by_label("Accounts").fill(f"{name}, nobody-of-that-name")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_role("alert").first).to_contain_text("nobody-of-that-name")
+    errors_of(console).expect("422")
+    await accessible(console)
+    await dialog.get_by_label("Accounts").fill(name)
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_have_count(0)
+    await expect(console.get_by_text("Shared with")).to_be_visible()
+
+    async with watched(chromium, runtime.url) as other:
+        await other.request.post("/console/session", data={"token": issued["token"]})
+        await other.goto("/console/jobs")
+        await other.get_by_label("Whose").select_option("Shared with me")
+        await other.locator(row(other, job)).get_by_role("link").click()
+        await expect(other.get_by_role("region", name="Log text")).to_contain_text("line 3")
+        await expect(other.get_by_role("tree", name="Result")).to_contain_text("3")
+        for action in ("Delete", "Share", "Cancel"):
+            await expect(other.get_by_role("button", name=action, exact=True)).to_have_count(0)
