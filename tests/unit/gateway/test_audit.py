@@ -10,13 +10,14 @@ from qrt_contracts.ids import new_id
 from qrt_gateway import metrics
 from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.domain.audit import Bucket, Entry, Place, Wanted
+from qrt_gateway.handlers import visits
 from qrt_gateway.service import audit
 from qrt_gateway.service.audit import Audit
 from tests.support.waiting import wait_until
 from tests.unit.gateway.fakes import NOW
 from tests.unit.gateway.stores import MemoryAudit
 from tests.unit.gateway.test_programs import upload
-from tests.unit.gateway.world import OTHER, TOKEN, World
+from tests.unit.gateway.world import OTHER, TOKEN, World, world
 
 
 async def told(gateway: World, **query: Any) -> list[dict[str, Any]]:
@@ -50,6 +51,17 @@ async def test_refusals_of_known_accounts_are_told_and_of_strangers_not(gateway:
         ("alice", "PATCH /v1/accounts/{name}", "ok"),
         ("bob", "GET /v1/accounts", "Forbidden"),
     ]
+
+
+async def test_one_token_does_not_fill_the_log_with_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visits, "REFUSALS_AT_ONCE", 3)
+    monkeypatch.setattr(visits, "REFUSALS_PER_SECOND", 1e-6)
+    async with world() as gateway:
+        for _ in range(5):
+            await gateway.other.get("/v1/accounts")
+        await gateway.other.post("/v1/tokens", json={})
+        seen = [each["outcome"] for each in await told(gateway, account="bob")]
+    assert seen == ["ok", "Forbidden", "Forbidden", "Forbidden"]
 
 
 async def test_the_other_surfaces_are_in_the_log_too(gateway: World, service: str) -> None:

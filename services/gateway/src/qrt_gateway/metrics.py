@@ -14,7 +14,8 @@ OVERFLOWS = Counter(
     "qrt_gateway_listener_overflows", "Times a slow listener lost its buffer and went back to history."
 )
 AUDIT_DROPPED = Counter(
-    "qrt_gateway_audit_dropped", "Entries of the audit log that were dropped: it could not be written."
+    "qrt_gateway_audit_dropped",
+    "Entries left out of the audit log: not to be written, or one token's endless refusals.",
 )
 HISTORY_READS = Counter("qrt_gateway_history_reads", "Pages of stored outputs read for streams.")
 WEBHOOK_ATTEMPTS = Counter(

@@ -1,5 +1,6 @@
 """Requests as the audit log tells of them: who came, what was asked, how it ended; for every surface."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -11,14 +12,19 @@ from qrt_chassis.passing import is_passing
 from qrt_contracts.faults import Forbidden, RuntimeFault
 from qrt_contracts.ids import new_id
 from qrt_contracts.rights import Scope
+from qrt_gateway import metrics
 from qrt_gateway.domain.accounts import Caller, Refused, require_scope
 from qrt_gateway.domain.addresses import Addresses
 from qrt_gateway.domain.audit import MAX_TEXT, Entry
+from qrt_gateway.domain.rates import Rates
 from qrt_gateway.ports import Clock
 from qrt_gateway.service.audit import Audit
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing, except where a surface says that they do."""
+REFUSALS_PER_SECOND = 1.0
+REFUSALS_AT_ONCE = 100
+"""Refusals of one token that are noted; more are counted only."""
 RESOURCE = "qrt.resource"
 """Key of a request's ASGI scope: what it is about, where its path does not say it."""
 
@@ -56,6 +62,7 @@ class Visits:
         self._audit = audit
         self._addresses = addresses
         self._clock = clock
+        self._refusals = Rates(per_second=REFUSALS_PER_SECOND, burst=REFUSALS_AT_ONCE)
 
     async def answered(
         self,
@@ -95,10 +102,18 @@ class Visits:
             visit.account, visit.token = error.account, error.token
         if visit.account is None or not (changes or isinstance(error, Refused | Forbidden)):
             return
+        if isinstance(error, Refused | Forbidden) and self._too_many(visit):
+            metrics.AUDIT_DROPPED.inc()
+            return
         if isinstance(error, RuntimeFault):
             self._note(visit, error.code)
         else:
             self._note(visit, "Unavailable" if is_passing(error) else "Internal")
+
+    def _too_many(self, visit: Visit) -> bool:
+        """Tell whether somebody who is refused goes on and on: the log must not be filled by it."""
+        now = asyncio.get_running_loop().time()
+        return bool(self._refusals.take(visit.token or visit.account or "", now))
 
     def _note(self, visit: Visit, outcome: str, *, made: str | None = None) -> None:
         scope, request_id = visit.connection.scope, bound("request_id")
