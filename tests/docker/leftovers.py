@@ -28,28 +28,40 @@ def bridge_of(pid: int) -> str:
 
 def clear(home: Path, *, bridge: str) -> None:
     """Remove an engine's processes, containers, mounts, bridge and data."""
-    for pid in _processes(str(home).encode()):
+    for pid in (*_engines(home), *contained(home)):
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        if str(home) in line.split(" ")[1]:
-            subprocess.run(["umount", "-l", line.split(" ")[1]], capture_output=True, check=False)
+    for place in reversed(mounts(home)):
+        subprocess.run(["umount", "-l", place], capture_output=True, check=False)
     ip = shutil.which("ip", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if ip is not None:
         subprocess.run([ip, "link", "del", bridge], capture_output=True, check=False)
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _processes(home: bytes) -> Iterator[int]:
-    """Yield the engine's processes, and those of its containers."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                if home in (entry / "cmdline").read_bytes() or home in _root(entry):
-                    yield int(entry.name)
+def mounts(home: Path) -> list[str]:
+    """Return where something is mounted below an engine's data, oldest first."""
+    places = [line.split(" ")[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [place for place in places if place.startswith(str(home))]
 
 
-def _root(process: Path) -> bytes:
-    """Return what a process's root directory is mounted from."""
-    lines = (process / "mountinfo").read_bytes().splitlines()
-    return b" ".join(line for line in lines if line.split(b" ")[4] == b"/")
+def contained(home: Path) -> Iterator[int]:
+    """Yield the processes in containers of an engine: their root directory is mounted from its data."""
+    for process in _others():
+        with contextlib.suppress(OSError):
+            lines = (process / "mountinfo").read_text().splitlines()
+            if any(line.split(" ")[4] == "/" and str(home) in line for line in lines):
+                yield int(process.name)
+
+
+def _engines(home: Path) -> Iterator[int]:
+    """Yield the processes of an engine itself: it is started with the paths of its data."""
+    for process in _others():
+        with contextlib.suppress(OSError):
+            if str(home).encode() in (process / "cmdline").read_bytes():
+                yield int(process.name)
+
+
+def _others() -> Iterator[Path]:
+    here = str(os.getpid())
+    return (entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and entry.name != here)

@@ -3,13 +3,16 @@
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from qrt_contracts.values import Limits
 from qrt_executor.adapters.containers.engine import Engine
 from tests.docker.conftest import OPEN_PROGRAM
 from tests.docker.daemon import Daemon
+from tests.docker.leftovers import contained, mounts
 from tests.docker.programs import SMALL, order, python, run, shell
 from tests.integration.executor.rig import Rig, alive
 from tests.support.waiting import wait_until
@@ -17,22 +20,34 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def _nothing_left(engine: Engine) -> None:
-    async def left() -> list[object]:
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def clean_host(engine: Engine, daemon: Daemon) -> AsyncIterator[None]:
+    """After each attack nothing is there that was not before: at the engine, in mounts, in processes."""
+
+    async def found() -> list[object]:
         filters = json.dumps({"label": ["qrt.attempt"]})
-        containers = await engine.ask("GET", "containers/json", params={"all": "true", "filters": filters})
+        params = {"all": "true", "filters": filters}
+        containers = await engine.ask("GET", "containers/json", params=params)
         volumes = await engine.ask("GET", "volumes", params={"filters": filters})
         networks = await engine.ask("GET", "networks", params={"filters": filters})
-        return [*containers, *(volumes.get("Volumes") or ()), *networks]
+        unnamed = await engine.ask("GET", "images/json", params={"filters": '{"dangling": ["true"]}'})
+        return [
+            *(each["Id"] for each in (*containers, *networks, *unnamed)),
+            *(each["Name"] for each in volumes.get("Volumes") or ()),
+            *mounts(daemon.home),
+            *contained(daemon.home),
+        ]
 
-    for _ in range(200):
-        if not (found := await left()):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"left on the host: {found}")
+    before = await found()
+    yield
+
+    async def clean() -> bool:
+        return not [each for each in await found() if each not in before]
+
+    await wait_until(clean, description="a clean host", seconds=20)
 
 
-async def test_disk(executor: Rig, engine: Engine) -> None:
+async def test_disk(executor: Rig) -> None:
     script = (
         "for d in $OUTPUT_DIRECTORY /tmp /data; do dd if=/dev/zero of=$d/fill bs=1M count=64 2>&1; done\n"
         "echo x > /fill; echo y > $INPUT_DIRECTORY/fill; exit 0\n"
@@ -41,7 +56,6 @@ async def test_disk(executor: Rig, engine: Engine) -> None:
     told = await run(executor, shell(script, more="VOLUME /data\n"), limits=limits)
     assert told.stream("stdout").count("No space left on device") == 3, told.log
     assert told.stream("stderr").count("Read-only file system") == 2
-    await _nothing_left(engine)
 
 
 async def test_memory(executor: Rig, daemon: Daemon) -> None:
@@ -137,9 +151,7 @@ async def test_printing_without_end(executor: Rig) -> None:
     assert endless.code == "ProtocolViolation"
 
 
-async def test_the_network_and_the_host_are_out_of_reach(
-    executor: Rig, engine: Engine, daemon: Daemon
-) -> None:
+async def test_the_network_and_the_host_are_out_of_reach(executor: Rig, daemon: Daemon) -> None:
     with socket.create_server((daemon.host, 0)) as listener:
         port = listener.getsockname()[1]
         source = (
@@ -162,4 +174,3 @@ async def test_the_network_and_the_host_are_out_of_reach(
         assert "pids [1]" in told.log
         allowed = await run(executor, python(source), program_id=OPEN_PROGRAM)
         assert "REACHED" in allowed.log, "the same host is there for a program that may have a network"
-    await _nothing_left(engine)

@@ -8,10 +8,16 @@ from qrt_chassis.sealing import Seal, for_jobs_of
 from qrt_contracts.values import Confidential
 from tests.docker.conftest import KEY
 from tests.docker.programs import order, python, run, shell
-from tests.integration.executor.rig import Rig
+from tests.integration.executor.rig import Rig, Told
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def _both(executor: Rig, text: str) -> tuple[Told, Told]:
+    """Run a program in Python and a static binary that print the same; return what was told of each."""
+    log = f"import sys\nsys.stdout.write({text!r})\n"
+    return await asyncio.gather(run(executor, python(log)), run(executor, shell(f"cat <<'END'\n{text}END\n")))
 
 
 async def test_each_property_of_the_input_is_a_file_and_output_json_is_the_result(executor: Rig) -> None:
@@ -33,27 +39,29 @@ async def test_each_property_of_the_input_is_a_file_and_output_json_is_the_resul
 
 async def test_a_static_binary_without_python_does_the_same(executor: Rig) -> None:
     script = (
-        "cat /var/runtime/input/data.json > $OUTPUT_DIRECTORY/output.json; ls $INPUT_DIRECTORY; echo oh >&2"
+        "cat /var/runtime/input/data.json > /var/runtime/output/output.json; cat /var/input/params.json\n"
+        "echo more > $OUTPUT_DIRECTORY/result.txt; ls $INPUT_DIRECTORY; echo oh >&2"
     )
-    told = await run(executor, shell(script), given='{"data": {"values": [1.0e3, 12345678901234567890123]}}')
+    given = '{"data": {"values": [1.0e3, 12345678901234567890123]}, "params": {"round_up": true}}'
+    told = await run(executor, shell(script), given=given)
     assert told.result == '{"values": [1.0e3, 12345678901234567890123]}', (told.end, told.log)
-    assert (told.stream("stdout"), told.stream("stderr")) == ("data.json\n", "oh\n")
+    assert told.stream("stdout") == '{"round_up": true}data.json\nparams.json\n'
+    assert told.stream("stderr") == "oh\n"
+    assert [file.name for file in told.end.files] == ["output.json", "result.txt"]
 
 
 async def test_the_first_block_on_stdout_is_the_result_and_stays_in_the_log(executor: Rig) -> None:
-    script = (
-        "M=PlanQK:Job:MultilineResult\n"
-        'cat <<END\nbefore\n$M\n{\n  "sum": 42\n}\n$M\nbetween\n$M\n{"sum": 0}\n$M\nEND\n'
-    )
-    told = await run(executor, shell(script))
-    assert told.result == '{\n  "sum": 42\n}'
-    assert told.log.count("PlanQK:Job:MultilineResult") == 4
-    assert told.end.files == ()
+    block = 'before\n$M\n{\n  "sum": 42\n}\n$M\nbetween\n$M\n{"sum": 0}\n$M\n'
+    for told in await _both(executor, block.replace("$M", "PlanQK:Job:MultilineResult")):
+        assert told.result == '{\n  "sum": 42\n}'
+        assert told.log.count("PlanQK:Job:MultilineResult") == 4
+        assert told.end.files == ()
 
 
 async def test_a_block_that_is_no_object_is_no_result(executor: Rig) -> None:
-    script = 'M=PlanQK:Job:MultilineResult\nprintf "$M\\n[42]\\n$M\\n$M\\n{}\\n$M\\n"\n'
-    assert (await run(executor, shell(script))).code == "InvalidResult"
+    block = "$M\n[42]\n$M\n$M\n{}\n$M\n"
+    for told in await _both(executor, block.replace("$M", "PlanQK:Job:MultilineResult")):
+        assert told.code == "InvalidResult"
 
 
 async def test_output_json_goes_before_what_is_on_stdout(executor: Rig) -> None:
@@ -77,12 +85,15 @@ async def test_older_lines_are_honoured_and_interim_results_come_while_it_runs(e
 
 
 async def test_exit_code_0_without_a_result_is_a_success_and_any_other_a_failure(executor: Rig) -> None:
-    nothing, one, killed = await asyncio.gather(
-        run(executor, shell("true")),
+    nothing, same = await asyncio.gather(run(executor, shell("true")), run(executor, python("pass")))
+    one, also, killed = await asyncio.gather(
         run(executor, shell("echo partial > $OUTPUT_DIRECTORY/notes.txt; exit 7")),
+        run(executor, python("print('partial'); raise SystemExit(1)")),
         run(executor, shell("kill -9 $$; sh -c 'kill -9 $PPID'; exit 137")),
     )
-    assert (nothing.end.end, nothing.result) == ("succeeded", "null")
+    for ended in (nothing, same):
+        assert (ended.end.end, ended.result) == ("succeeded", "null")
+    assert (also.code, also.end.usage and also.end.usage.exit_code) == ("ProgramExited", 1)
     assert (one.code, one.end.usage and one.end.usage.exit_code) == ("ProgramExited", 7)
     assert "exit code 7" in one.detail
     assert [file.name for file in one.end.files] == ["notes.txt"]

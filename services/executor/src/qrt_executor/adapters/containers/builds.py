@@ -147,9 +147,9 @@ class Builds:
             "memswap": str(rules.memory_bytes),
             "cpuperiod": "100000",
             "cpuquota": str(int(rules.cpus * 100_000)),
-            "networkmode": "default" if rules.network else "none",
             "shmsize": str(mark),
             "labels": json.dumps(self._labels),
+            **_network(allowed=rules.network, podman=self._engine.podman),
         }
 
     def _hint(self) -> str:
@@ -195,3 +195,13 @@ class Builds:
             except UNREACHABLE as exc:
                 log.info("layers of a failed build are left: %s", exc)
             return
+
+
+def _network(*, allowed: bool, podman: bool) -> dict[str, str]:
+    """Return what gives steps the engine's network, or none."""
+    if allowed:
+        return {"networkmode": "default"}
+    if podman:  # it would take Docker's "none" for its default, which is the host's network
+        private = {"Name": "network", "Host": False, "Path": ""}
+        return {"networkmode": "NetworkDisabled", "nsoptions": json.dumps([private])}
+    return {"networkmode": "none"}

@@ -43,8 +43,6 @@ _PATIENCE_SECONDS = 60.0
 _ASK_SECONDS = 1.0
 _LOOK_SECONDS = 10.0
 _BY_SIGNAL = 128
-_NO_COMMAND = 127
-_COMMAND_WORDS = ("container process: exec:", "invoke a command that was not found")
 _DETAIL_CHARACTERS = 10_000
 
 
@@ -143,7 +141,7 @@ class Container:
         assert self._starting is not None  # noqa: S101 - set where it has begun
         await asyncio.wait({self._starting})
         state = await self._final_state()
-        if state is None or (self._unstarted and not _command_at_fault(self._unstarted, state)):
+        if state is None or (self._unstarted and not state["ExitCode"]):
             return None
         self._exit = self._exit_of(state)
         return self._exit
@@ -179,7 +177,7 @@ class Container:
         return state
 
     def _exit_of(self, state: dict[str, Any]) -> Exit:
-        code = int(state["ExitCode"]) or (_NO_COMMAND if self._unstarted else 0)
+        code = int(state["ExitCode"])
         killed = signal.SIGXCPU if self._over_cpu else code - _BY_SIGNAL if code > _BY_SIGNAL else None
         return Exit(
             exit_code=None if killed else code,
@@ -296,14 +294,6 @@ class Container:
     def memory(self) -> Memory:
         """Return how it stands with its memory; the kernel sees to the limit, the exit tells of it."""
         return Memory(held_bytes=self._peak_bytes, exceeded=False)
-
-
-def _command_at_fault(reason: str, state: Mapping[str, Any]) -> bool:
-    """Return whether it was the image's command that could not be started, and not the engine that failed.
-
-    Docker keeps an exit code then; Podman only says it, in its runtime's words.
-    """
-    return bool(state["ExitCode"]) or any(words in reason for words in _COMMAND_WORDS)
 
 
 def _failed(code: Ending, detail: str) -> Claims:

@@ -29,8 +29,10 @@ class EngineFailed(Exception):
 class Engine:
     """A connection to the engine, with what aiodocker does not do in bounded memory."""
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: Docker, *, podman: bool) -> None:
         self.docker = docker
+        self.podman = podman
+        """It is Podman, whose builds take some of their parameters under other names."""
 
     @property
     def given_up(self) -> bool:
@@ -147,5 +149,6 @@ async def open_engine(socket: str) -> AsyncIterator[Engine]:
         docker = Docker(url="unix://localhost", connector=connector, session=session, timeout=_CALL)
         async with docker:
             async with asyncio.timeout(10):
-                await docker.version()
-            yield Engine(docker)
+                told = await docker.version()
+            parts = {str(part.get("Name")) for part in told.get("Components") or ()}
+            yield Engine(docker, podman="Podman Engine" in parts)

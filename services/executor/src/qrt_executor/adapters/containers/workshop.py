@@ -44,6 +44,8 @@ _DEADLINE_SECONDS = 10.0
 _TAKE_SECONDS = 120.0
 _FORCE_SECONDS = 30.0
 _REFUSED = 400
+_NO_COMMAND = ("container process: exec:", "invoke a command that was not found")
+"""What Podman says of a command that is not there when it is attached to; Docker tells at the start."""
 _ENTRIES = 20_000
 """Names in an output directory."""
 _SWEEP_EVERY = 30
@@ -267,7 +269,7 @@ class _Place:
             async with asyncio.timeout(_TAKE_SECONDS):
                 return await self._workshop.make(self._works, self._order, self._image, self._files)
         except DockerError as exc:
-            if exc.status == _REFUSED:
+            if exc.status == _REFUSED or any(words in exc.message for words in _NO_COMMAND):
                 raise BuildFailed(f"the engine refuses such a container: {exc.message}") from exc
             raise SandboxUnavailable(f"the engine made no container: {exc}") from exc
         except UNREACHABLE as exc:
