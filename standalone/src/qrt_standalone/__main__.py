@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 
 from qrt_chassis.lifecycle import run_async, serve
 from qrt_chassis.logging import configure
+from qrt_chassis.tracing import TracingMissing, traced
 from qrt_standalone.embedded import EmbeddedDatabaseError
 from qrt_standalone.run import (
     NO_HEALTH,
@@ -55,6 +56,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="networks that webhooks may be sent to besides public addresses, with commas between",
     )
     add("--engine", type=_engine, help="run container programs here, as unix:///var/run/docker.sock")
+    add("--traces-url", help="where spans go, OTLP over HTTP; needs the extra qrt-chassis[tracing]")
     add("--log-level", default="WARNING", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     add("--demo", action="store_true", help="run the sample programs first")
     add("--exit", action="store_true", help="exit after the demo instead of serving")
@@ -167,8 +169,9 @@ def run() -> int:
         if arguments.temporary:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quafu-runtime-")))
         try:
-            run_async(main(arguments, data))
-        except (AlreadyRunningError, EmbeddedDatabaseError, OSError) as error:
+            with traced("standalone", arguments.traces_url):
+                run_async(main(arguments, data))
+        except (AlreadyRunningError, EmbeddedDatabaseError, TracingMissing, OSError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
         except ValidationError as error:

@@ -124,6 +124,7 @@ async def test_a_name_that_is_not_found_is_taken_and_its_deliveries_say_so() -> 
     with pytest.raises(OSError, match="label"):
         resolved(f"{'a' * 64}.example", 80)
     receivers = Receivers(Reach(), resolve=nowhere)
+    assert "https" in str(await receivers.may_reach("http://hooks.example/"))
     assert await receivers.may_reach("https://hooks.example/") is None
     with pytest.raises(NotReached):
         await post(receivers, "https://hooks.example/")

@@ -18,6 +18,7 @@ from qrt_chassis.logging import configure
 from qrt_chassis.loops import Loop, run_for_ever
 from qrt_chassis.settings import HealthSettings, ServiceSettings, SettingsError, load
 from qrt_chassis.tasks import Tasks
+from qrt_chassis.tracing import TracingMissing, traced
 
 __all__ = ["Loop", "Ping", "Service", "run_async", "run_main", "serve"]
 
@@ -116,7 +117,12 @@ def run_main(
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(_EXIT_BAD_SETTINGS) from None
     configure(name, settings.log_level)
-    run_async(_main(settings, compose))
+    try:
+        with traced(name, settings.traces_url):
+            run_async(_main(settings, compose))
+    except TracingMissing as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(_EXIT_BAD_SETTINGS) from None
 
 
 async def _main(settings: T, compose: Callable[[T], AbstractAsyncContextManager[Service]]) -> None:

@@ -64,6 +64,8 @@ class ServiceSettings(Settings):
     bus: BusSettings = BusSettings()
     mongo: MongoSettings = MongoSettings()
     health: HealthSettings
+    traces_url: str | None = None
+    """Where spans go, OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Unset, none are made."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

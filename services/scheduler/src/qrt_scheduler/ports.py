@@ -28,6 +28,8 @@ class Outgoing:
     """New with each change: tells this outbox from a later one of the same job."""
     job_id: str
     events: tuple[Event, ...]
+    trace: str | None = None
+    """The span that brought the change about; not stored."""
 
 
 @dataclass(frozen=True, slots=True)

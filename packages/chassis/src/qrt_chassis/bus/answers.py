@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
-from qrt_chassis import metrics
+from qrt_chassis import metrics, tracing
 from qrt_chassis.bus.port import CommandHandlers
 from qrt_chassis.bus.wire import Envelope, NotReadable, Readers
 from qrt_chassis.logging import bind
@@ -32,7 +32,10 @@ class Answerer:
     async def answer(self, envelope: Envelope) -> bytes:
         """Carry out the command in `envelope`; return the reply, or the fault as a problem."""
         ids = {} if envelope.request_id is None else {"request_id": envelope.request_id}
-        with bind(message_id=envelope.message_id, **ids):
+        with (
+            bind(message_id=envelope.message_id, **ids),
+            tracing.step(f"{envelope.schema} process", kind="server", parent=envelope.traceparent),
+        ):
             try:
                 with metrics.HANDLER_SECONDS.labels(envelope.schema).time():
                     reply = await self._carry_out(self._read(envelope))
@@ -83,7 +86,7 @@ def read_answer(command: Command[R], answer: bytes) -> R:
 def measured(schema: str) -> Iterator[None]:
     """Measure one request, from command to reply or fault."""
     try:
-        with metrics.REQUEST_SECONDS.labels(schema).time():
+        with metrics.REQUEST_SECONDS.labels(schema).time(), tracing.step(f"{schema} request", kind="client"):
             yield
     except RuntimeFault as fault:
         metrics.REQUESTS_FAILED.labels(schema, fault.code).inc()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from qrt_chassis import metrics
+from qrt_chassis import metrics, tracing
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.port import Handlers
 from qrt_chassis.bus.wire import Envelope, NotReadable, Readers
@@ -77,7 +77,10 @@ async def settle(delivery: Delivery, policy: Policy, *, stopping: asyncio.Event)
         await delivery.accept()
         outcome = "expired"
     else:
-        with bind(message_id=envelope.message_id, **_request(envelope)):
+        with (
+            bind(message_id=envelope.message_id, **_request(envelope)),
+            tracing.step(f"{envelope.schema} process", kind="consumer", parent=envelope.traceparent),
+        ):
             outcome = await _conclude(delivery, await _handle(delivery, policy, stopping=stopping))
     metrics.DELIVERIES.labels(envelope.schema, outcome).inc()
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
-from qrt_chassis import metrics
+from qrt_chassis import metrics, tracing
 from qrt_chassis.bus.answers import Answerer, measured, read_answer
 from qrt_chassis.bus.consumer import Consumer
 from qrt_chassis.bus.delivery import Policy, expired, settle
@@ -52,7 +52,8 @@ class MemoryBus:
                     await queue.room()
         except TimeoutError:
             raise Unavailable(f"a queue for {message.schema_name} is full") from None
-        envelope = seal(message)
+        with tracing.step(f"{message.schema_name} publish", kind="producer"):
+            envelope = seal(message)
         for queue in found:
             queue.put(Stored(envelope))
         metrics.PUBLISHED.labels(message.schema_name).inc()

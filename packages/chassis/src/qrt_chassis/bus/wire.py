@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from qrt_chassis import tracing
 from qrt_chassis.logging import bound
 from qrt_contracts.ids import new_id
 from qrt_contracts.message import Message
@@ -14,6 +15,7 @@ from qrt_contracts.message import Message
 SCHEMA = "schema"
 SCHEMA_VERSION = "schema-version"
 REQUEST_ID = "request-id"
+TRACEPARENT = "traceparent"
 
 
 class NotReadable(Exception):
@@ -35,12 +37,16 @@ class Envelope:
     request_id: str | None = None
     sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     expires_seconds: float | None = None
+    traceparent: str | None = None
+    """The span that sent it, where spans are made."""
 
     def headers(self) -> dict[str, str | int]:
         """Return the headers that `envelope_of` reads back."""
         found: dict[str, str | int] = {SCHEMA: self.schema, SCHEMA_VERSION: self.version}
         if self.request_id is not None:
             found[REQUEST_ID] = self.request_id
+        if self.traceparent is not None:
+            found[TRACEPARENT] = self.traceparent
         return found
 
 
@@ -52,6 +58,7 @@ def seal(message: Message, *, expires_seconds: float | None = None) -> Envelope:
         schema=message.schema_name,
         version=message.schema_version,
         request_id=None if request_id is None else str(request_id),
+        traceparent=tracing.carried(),
         expires_seconds=message.expires_seconds if expires_seconds is None else expires_seconds,
     )
 

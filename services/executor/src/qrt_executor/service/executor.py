@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from qrt_chassis import tracing
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.logging import bind
 from qrt_chassis.sealing import Seal, SealBroken
@@ -164,7 +165,10 @@ class Executor:
     # --- one attempt --------------------------------------------------------------------------
 
     async def _carry_out(self, order: RunAttempt, attempt: Attempt) -> None:
-        with bind(job_id=order.job_id, attempt=order.attempt):
+        with (
+            bind(job_id=order.job_id, attempt=order.attempt),
+            tracing.step("attempt", job_id=order.job_id, attempt=order.attempt),
+        ):
             try:
                 finished = await self._finish(order, attempt)
                 await publish_for_ever(self._bus, finished)
@@ -220,7 +224,10 @@ class Executor:
         try:
             wanted = await self._order(order, confidential)
             workshop = self._workshops.of(order.run.kind)
-            outcome = await attempt.run(wanted, workshop=workshop, outputs=outputs, payloads=self._payloads)
+            with tracing.step("sandbox"):
+                outcome = await attempt.run(
+                    wanted, workshop=workshop, outputs=outputs, payloads=self._payloads
+                )
         except SandboxUnavailable as exc:
             if order.run.environment is None:
                 return refused(str(exc)), None

@@ -67,6 +67,8 @@ class Receivers:
     async def may_reach(self, url: str) -> str | None:
         """Return why a URL can never be sent to; None if it can, or if its host is not found now."""
         parsed = httpx.URL(url)
+        if not (_secure(parsed) or self._reach.http or self._reach.networks):
+            return "only https is sent to here; give an address such as https://example.org/hook"
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 await self._addresses(parsed.raw_host.decode(), _port(parsed), secure=_secure(parsed))

@@ -3,10 +3,12 @@
 import logging
 import re
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from qrt_chassis import tracing
 from qrt_chassis.logging import bind
 from qrt_contracts.ids import new_id
 from qrt_gateway import metrics
@@ -42,11 +44,19 @@ class Envelope:
                 status = 101
             await send(message)
 
-        with bind(request_id=request_id):
+        with bind(request_id=request_id), _traced(scope):
             try:
                 await self._app(scope, receive, send_on)
             finally:
                 _report(scope, status, time.perf_counter() - started)
+
+
+def _traced(scope: Scope) -> AbstractContextManager[None]:
+    """Return the span of a request; a WebSocket, which may last for days, has none."""
+    if scope["type"] != "http":
+        return nullcontext()
+    parent = Headers(scope=scope).get("traceparent")
+    return tracing.begin(f"HTTP {scope['method']}", parent=parent, path=scope["path"])
 
 
 def _with_single_slash(scope: Scope) -> Scope:

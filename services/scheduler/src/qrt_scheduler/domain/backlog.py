@@ -9,7 +9,7 @@ over, and so is a job for which no executor has room; one that is passed over ag
 import heapq
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from qrt_scheduler.domain.needs import UNDEMANDING, Needs
@@ -38,6 +38,8 @@ class Waiting:
     max_running: int | None = None
     """How many jobs of this program may run at once."""
     needs: Needs = UNDEMANDING
+    trace: str | None = field(default=None, compare=False)
+    """The span that queued it."""
 
 
 Rank = tuple[int, int, int, str]

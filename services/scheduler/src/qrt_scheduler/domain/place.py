@@ -85,6 +85,8 @@ def _reason(job: Job, position: int, snapshot: Snapshot) -> str:
         return f"{program} jobs of this program are running; its limit is {most}"
     if position > 1:
         return f"{position - 1} jobs are to start before it"
+    if not snapshot.slots:
+        return "no executor takes work at present"
     if not snapshot.free:
         return f"all {snapshot.slots} slots are busy"
     if snapshot.room and why_not(needs, snapshot.room):

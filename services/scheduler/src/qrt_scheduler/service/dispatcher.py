@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from qrt_chassis import tracing
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.passing import is_passing
 from qrt_chassis.patience import patiently
@@ -86,7 +87,15 @@ class Dispatcher:
         memory = await self._active()
         needs = Needs.of(event.kind, event.resources)
         memory.queue(
-            Waiting(event.job_id, event.owner, event.program_id, event.priority, event.max_running, needs)
+            Waiting(
+                event.job_id,
+                event.owner,
+                event.program_id,
+                event.priority,
+                event.max_running,
+                needs,
+                trace=tracing.carried(),
+            )
         )
         self._wake.set()
 
@@ -235,7 +244,8 @@ class Dispatcher:
 
     async def _guarded_start(self, memory: Memory, due: Waiting, executor: Executor) -> None:
         try:
-            await self._start(memory, due, executor)
+            with tracing.step("dispatch", parent=due.trace, job_id=due.job_id):
+                await self._start(memory, due, executor)
         except Exception:  # one job's start must not end all others'
             log.exception("a start failed; it is tried again", extra={"job_id": due.job_id})
             memory.unreserve(due.job_id)

@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from functools import partial
 
+from qrt_chassis import tracing
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.patience import patiently
 from qrt_contracts.events import Event
@@ -30,7 +31,7 @@ LEFT_BEHIND = timedelta(seconds=10)
 
 def outgoing(job_id: str, *events: Event) -> Outgoing:
     """Return the outbox of one change of a job."""
-    return Outgoing(token=new_id(), job_id=job_id, events=events)
+    return Outgoing(token=new_id(), job_id=job_id, events=events, trace=tracing.carried())
 
 
 class Outbox:
@@ -79,6 +80,7 @@ class Outbox:
     async def _publish_each(self) -> None:
         while True:
             item = await self._queue.get()
-            for event in item.events:
-                await patiently(partial(self._bus.publish, event), what="publishing an event")
+            with tracing.step("outbox", parent=item.trace, job_id=item.job_id):
+                for event in item.events:
+                    await patiently(partial(self._bus.publish, event), what="publishing an event")
             self._sent.append(item)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from qrt_chassis import metrics
+from qrt_chassis import metrics, tracing
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.amqp.dead import count_dead, list_dead, replay_dead
 from qrt_chassis.bus.amqp.delivered import AmqpDelivery
@@ -62,7 +62,10 @@ class AmqpBus:
         )
         try:
             async with asyncio.timeout(seconds):
-                with metrics.PUBLISH_SECONDS.labels(schema).time():
+                with (
+                    metrics.PUBLISH_SECONDS.labels(schema).time(),
+                    tracing.step(f"{schema} publish", kind="producer"),
+                ):
                     await self._send(seal(message), address)
         except TimeoutError:
             raise Unavailable(f"the broker did not take {schema} within {seconds:g} s") from None

@@ -12,7 +12,7 @@ from aiormq.abc import DeliveredMessage
 from qrt_chassis.bus.amqp.driver import driver_errors
 from qrt_chassis.bus.amqp.session import Address, Session
 from qrt_chassis.bus.letters import DIED_AT, ERROR, ERROR_CHARACTERS, FIRST_SEEN, QUEUE, REASON
-from qrt_chassis.bus.wire import REQUEST_ID, SCHEMA, SCHEMA_VERSION, Envelope
+from qrt_chassis.bus.wire import REQUEST_ID, SCHEMA, SCHEMA_VERSION, TRACEPARENT, Envelope
 
 
 def envelope_of(message: DeliveredMessage) -> Envelope:
@@ -20,12 +20,14 @@ def envelope_of(message: DeliveredMessage) -> Envelope:
     properties = message.header.properties
     headers: dict[str, Any] = dict(properties.headers or {})
     version, request_id = headers.get(SCHEMA_VERSION), headers.get(REQUEST_ID)
+    traceparent = headers.get(TRACEPARENT)
     return Envelope(
         body=message.body,
         schema=str(headers.get(SCHEMA, "")),
         version=version if isinstance(version, int) else 0,
         message_id=properties.message_id or "",
         request_id=None if request_id is None else str(request_id),
+        traceparent=None if traceparent is None else str(traceparent),
         sent_at=_aware(properties.timestamp),
         expires_seconds=_seconds(properties.expiration),
     )
