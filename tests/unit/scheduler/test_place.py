@@ -23,6 +23,7 @@ def snapshot(**changes: Any) -> Snapshot:
         ({"executors": 0}, "no executor"),
         ({"running": {"alice": 3}, "owner_limit": 3}, "3 of your jobs are running; the limit is 3"),
         ({}, "all 2 slots are busy"),
+        ({"slots": 0}, "no executor takes work at present"),
         ({"free": 1}, "about to start"),
         ({"at": NOW - STALE - timedelta(seconds=1)}, "no scheduler"),
     ],
