@@ -94,7 +94,7 @@ async def test_a_trace_follows_one_job_from_its_request_to_the_news_of_its_end(
                 told = parents(trace_of(spans.get_finished_spans(), "/v1/jobs"))
                 return set(EXPECTED.items()) <= told
 
-            await wait_until(complete, description="every span")
+            await wait_until(complete, description="every span", seconds=30)
     trace = trace_of(spans.get_finished_spans(), "/v1/jobs")
     (attempt,) = (each for each in trace if each.name == "attempt")
     assert attempt.attributes is not None

@@ -22,7 +22,7 @@ async def test_the_end_of_a_job_is_told_to_its_owners_receiver(api: Api) -> None
         try:
             failed = await api.submit(await api.upload(FAILING))
             await api.result(failed)
-            await wait_until(lambda: bool(server.got), description="the news")
+            await wait_until(lambda: bool(server.got), description="the news", seconds=30)
             told = verify_webhook(made["secret"], server.got[0].headers, server.got[0].body)
         finally:
             async with asyncio.timeout(30):
