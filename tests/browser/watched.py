@@ -1,10 +1,12 @@
 """Pages that are watched while a test uses them, and looked at afterwards."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, ConsoleMessage, Page
 
@@ -59,6 +61,8 @@ async def watched(browser: Browser, url: str, **options: Any) -> AsyncIterator[P
         await context.close()
 
 
+_ID = re.compile("[0-9a-f]{32}")
+_seen_in_the_dark: set[str] = set()
 _errors: dict[Page, Errors] = {}
 
 
@@ -68,16 +72,21 @@ def errors_of(page: Page) -> Errors:
 
 
 async def accessible(page: Page) -> None:
-    """Check what is shown against the rules of WCAG 2.2 A and AA and good practice, colours in both themes.
+    """Check what is shown against the rules of WCAG 2.2 A and AA and good practice.
+
+    Once for each page its colours in the dark are looked at too.
 
     Raises:
         AssertionError: some are broken; the text lists them.
     """
     await page.evaluate(AXE)
     found = await page.evaluate("async () => (await axe.run()).violations")
-    await page.emulate_media(color_scheme="dark")
-    found += await page.evaluate("async () => (await axe.run({runOnly: ['color-contrast']})).violations")
-    await page.emulate_media(color_scheme="light")
+    kind = _ID.sub("", urlsplit(page.url).path)
+    if kind not in _seen_in_the_dark:
+        _seen_in_the_dark.add(kind)
+        await page.emulate_media(color_scheme="dark")
+        found += await page.evaluate("async () => (await axe.run({runOnly: ['color-contrast']})).violations")
+        await page.emulate_media(color_scheme="light")
     said = [
         f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:3]]}"
         for each in found
