@@ -17,6 +17,7 @@ import {Result} from "./result.js";
 import {numberOf} from "./values.js";
 
 const PLACE_SECONDS = 3; // how often a queued job's place is asked for
+const SOME = 1000; // outputs; fewer are read before one has looked
 const LINKS = {connecting: "Connecting", live: "Live", waiting: "Connecting again", over: ""};
 
 export default function JobPage({params, query}) {
@@ -42,7 +43,9 @@ export default function JobPage({params, query}) {
     <${PageHead} title=${visible(view.program.name)} back=${{href: "/console/jobs", label: "Jobs"}}
       beside=${html`<span class="job-state" role="status"><${Badge} state=${view.status} />
         ${view.cancel_requested && !job.ended && html` <span class="faint">cancelling</span>`}</span>
-        ${!job.ended && html`<span class="link-state faint" data-link=${job.link}>${LINKS[job.link]}</span>`}`}
+        ${!job.ended && html`<span class="link-state faint" data-link=${job.link}>${LINKS[job.link]}</span>`}
+        ${job.ended && view.last_output - job.last > SOME && html`<span class="faint">reading
+          ${" "}${count(job.last)} of ${count(view.last_output)} outputs</span>`}`}
       actions=${html`<${Actions} job=${job} />`} />
     <${Head} job=${job} />
     <${Tabs} label="Job" tabs=${tabs} active=${active} onSelect=${(id) => setQuery({tab: id === "overview" ? null : id})} />
