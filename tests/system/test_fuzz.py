@@ -40,8 +40,8 @@ CONFIGURATION = """
 [phases.coverage]
 unexpected-methods = ["PUT"]
 """
-SECONDS = 240
-"""A run takes 5 to 20 s where nothing else runs; what does not end is a hang."""
+SECONDS = 600
+"""A run takes half a minute where nothing else runs; what does not end is a hang."""
 REQUEST_SECONDS = 30
 WAIT_SECONDS = 0.2
 NOBODYS = "0" * 32
@@ -80,7 +80,7 @@ async def test_the_native_surface_answers_as_its_document_says(
     reached(document, "/v1/jobs/{id}", [job["id"], NOBODYS], gone["id"])
     submitted = document["components"]["schemas"]["SubmitRequest"]["properties"]
     submitted["program_id"] = {"enum": [program["id"], NOBODYS, None]}
-    await fuzzed(document, composition.url, fuzzer, tmp_path, examples=4)
+    await fuzzed(document, composition.url, fuzzer, tmp_path, examples=2)
 
 
 async def test_a_service_answers_as_its_document_says(

@@ -313,7 +313,7 @@ async def test_many_readers_that_wait_do_not_keep_commands_from_being_answered(
     await executor.order(job.id)
     command = ReadOutputs(caller="alice", job_id=job.id, attempt=1, reach=5)
     readers = [asyncio.create_task(replica.bus.request(command)) for _ in range(100)]
-    done, waiting = await asyncio.wait(readers, timeout=2, return_when=asyncio.FIRST_COMPLETED)
+    done, waiting = await asyncio.wait(readers, timeout=4, return_when=asyncio.FIRST_COMPLETED)
     assert done
     assert await replica.job(job.id)
     await replica.history.store(batch(job, 1, *range(1, 6)))
