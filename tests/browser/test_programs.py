@@ -68,6 +68,8 @@ async def test_a_program_is_uploaded_looked_at_and_run(console: Page, api: Api) 
     await expect(console).to_have_url(re.compile("/console/jobs/[0-9a-f]{32}$"))
     given = await api.http.get(f"/v1/jobs/{console.url.rpartition('/')[2]}/input")
     assert '"big":9007199254740993' in given.text, "numbers stay as they were typed"
+    await console.get_by_role("link", name="Change and run").click()
+    await expect(console.get_by_label("Input")).to_have_value(re.compile('"big":9007199254740993'))
 
 
 async def test_a_form_is_made_of_the_signature_and_faults_stand_beside_their_fields(

@@ -1,5 +1,5 @@
 // Run a program: a form made from the signature of its `run`, JSON where there is none.
-import {Problem, api} from "../api.js";
+import {Problem, api, request} from "../api.js";
 import {navigate} from "../router.js";
 import {Button, Field, ProblemNote, Spinner, html} from "../ui.js";
 import {useState} from "../lib/view.js";
@@ -21,7 +21,11 @@ export function RunForm({program, number, onNumber, from}) {
 /** The input of an earlier job, as JSON text; null without one. */
 async function inputOf(job, signal) {
   if (!job) return null;
-  return JSON.stringify((await api(`/v1/jobs/${encodeURIComponent(job)}/input`, {signal})).input, null, 2);
+  const whole = await (await request(`/v1/jobs/${encodeURIComponent(job)}/input`, {signal})).text();
+  const given = JSON.parse(whole).input;
+  const text = whole.slice(whole.indexOf('"input":') + '"input":'.length, -1).trim();
+  // Laid out for people, unless that would round a number.
+  return JSON.stringify(given) === text ? JSON.stringify(given, null, 2) : text;
 }
 
 function Form({program, number, onNumber, signature, before}) {
