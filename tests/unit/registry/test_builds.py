@@ -18,6 +18,7 @@ from qrt_contracts.commands import (
 from qrt_contracts.events import BuildProgress, VersionBuilt
 from qrt_contracts.faults import NotFound, Problem
 from qrt_contracts.values import BuildState, Payload, Program, ProgramKind, Version, Visibility
+from qrt_registry import builds
 from qrt_registry.builds import LOCK_WORTH, VERSION_INLINE, Builds
 from qrt_registry.domain import MAX_DETAIL, Project
 from qrt_registry.intake import Intake
@@ -342,3 +343,23 @@ async def test_the_log_of_what_was_never_built_is_complete(world: World) -> None
     await world.registry.create(CreateProgram(caller="alice", program_id=ONE, name="q", bundle=source))
     page = await world.read(wait_seconds=20)
     assert (page.lines, page.last, page.complete) == ((), 0, True)
+
+
+async def test_a_build_has_ended_once_its_log_is_whole(world: World) -> None:
+    await world.create()
+    await world.builds.sweep()
+    await world.say(1, "one")
+    ending = asyncio.create_task(world.end(last_line=2))
+    page = await world.read(after=1, wait_seconds=0.0)
+    assert page.build is not None
+    assert page.build.state is BuildState.BUILDING
+    await world.say(2, "two")
+    assert (await ending).build.state is BuildState.READY
+    assert (await world.read()).lines == ("one", "two")
+
+
+async def test_a_line_that_never_comes_holds_up_no_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builds, "_LAST_LINE_SECONDS", 0.01)
+    await world.create()
+    await world.builds.sweep()
+    assert (await world.end(last_line=2)).build.state is BuildState.READY

@@ -1,6 +1,7 @@
 """The registry's half of builds: they are ordered, heard of, and their ends and logs are kept."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from datetime import timedelta
@@ -22,6 +23,7 @@ LOCK_WORTH = timedelta(hours=1)
 VERSION_INLINE = 4 << 10
 PAGE_LINES = 1_000
 _LOOK_SECONDS = 0.5
+_LAST_LINE_SECONDS = 5.0
 _WAITING = 16
 """Readers that may wait for news at once; each holds a place among those that answer commands."""
 
@@ -144,6 +146,8 @@ class Builds:
         if build is not None and event.problem is not None and orders.may_pass(build, event.problem):
             await self._store.change(build, build.failed(self._clock()))
             return
+        if build is not None:
+            await self._all_told(build, event.last_line)
         version = await self._programs.version(event.program_id, event.version)
         if version is not None and version.build.state is not BuildState.READY:
             await self._keep_end(version, event, build)
@@ -151,6 +155,19 @@ class Builds:
             await self._store.close(build.key)
         self._tell()
         self.look()
+
+    async def _all_told(self, build: OpenBuild, last_line: int) -> None:
+        """Wait for the log's last line: heard before the end, it may still be on its way to the store.
+
+        Whoever then finds the build ended finds its log whole. Not for ever: the line may have been lost.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_LINE_SECONDS):
+                while last_line:
+                    news = self._news
+                    if await self._store.lines(build.key, after=last_line - 1):
+                        return
+                    await news.wait()
 
     async def _keep_end(self, version: Version, event: VersionBuilt, build: OpenBuild | None) -> None:
         lock = await self._small(event.lock)
