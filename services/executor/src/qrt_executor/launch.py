@@ -1,13 +1,14 @@
 """Start a zygote without the executor's rights: a script of its own, run with `-I -S` by path.
 
-    python -I -S launch.py CONTROL UID GID REACH... -- COMMAND...
+    python -I -S launch.py CONTROL UID GID PARENT REACH... -- COMMAND...
 
 The descriptor CONTROL becomes COMMAND's descriptor 3, the only one above its standard streams.
 Started as root, it becomes UID and GID for good before COMMAND starts; each REACH is a directory
 that COMMAND must be able to read. Where a parent of one is closed to UID (an interpreter below a
 home directory of mode 0700, say), that parent is covered, in a mount namespace of this process
 alone, by an empty directory that holds nothing but the REACH directories, read-only unless REACH
-begins with `+`. Not started as root, it just starts COMMAND.
+begins with `+`. Not started as root, it just starts COMMAND. COMMAND dies with PARENT, the process
+that has started this one.
 """
 
 import ctypes
@@ -27,10 +28,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main(arguments: list[str]) -> None:
     """Drop the rights of root, if there are any, and become the command."""
-    control, uid, gid = map(int, arguments[1:4])
+    control, uid, gid, parent = map(int, arguments[1:5])
     split = arguments.index("--")
-    reach, command = arguments[4:split], arguments[split + 1 :]
-    parent = os.getppid()
+    reach, command = arguments[5:split], arguments[split + 1 :]
     _place(control)
     if os.geteuid() == 0:
         _make_reachable(reach)

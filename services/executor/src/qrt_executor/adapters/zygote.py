@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from typing import Any
 
 from qrt_contracts.values import Isolation
 from qrt_executor.adapters.descriptors import close_all, is_readable, readable
+from qrt_executor.adapters.launcher import launched
 
 log = logging.getLogger(__name__)
 
-_LAUNCH = Path(__file__).parents[1] / "launch.py"
 _START_SECONDS = 60.0
 
 
@@ -75,10 +74,9 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         with theirs:
-            launcher = [sys.executable, "-I", "-S", str(_LAUNCH), str(theirs.fileno()), *map(str, user)]
             # A blocking fork and exec, of a few ms: its death signal needs this very thread.
             process = subprocess.Popen(  # noqa: S603, ASYNC220
-                [*launcher, *map(str, reach), "--", *command],
+                launched(command, control=theirs.fileno(), user=user, reach=map(str, reach)),
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,8 @@ from qrt_executor.adapters.descriptors import readable
 from qrt_executor.adapters.environment import THREADS, ProgramEnvironment
 from qrt_executor.adapters.environments.egress import Egress, Host
 from qrt_executor.adapters.environments.sizes import tree_bytes
+from qrt_executor.adapters.launcher import launched
 
-_LAUNCH = Path(__file__).parents[2] / "launch.py"
 _INSIDE = Path(__file__).parents[2] / "build_inside.py"
 _OPEN_SECONDS = 20.0
 _LOOK_SECONDS = 0.25
@@ -175,10 +174,7 @@ class BuildSandbox:
         reach = [*map(str, (*self._base.roots, *seen)), *(f"+{path}" for path in task.writable)]
         if jailed:
             inside = [*self._bubblewrap(task), *inside]
-        return [
-            *(sys.executable, "-I", "-S", str(_LAUNCH), str(control), *map(str, self._user)),
-            *(*reach, "--", *inside),
-        ]
+        return launched(inside, control=control, user=self._user, reach=reach)
 
     def _bubblewrap(self, task: Task) -> list[str]:
         bwrap = bubblewrap.find_bubblewrap()
