@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 import aio_pika
 import pytest
 
 from qrt_chassis.bus.amqp.dead import list_dead, replay_dead
+from qrt_chassis.bus.amqp.session import Session
 from qrt_chassis.bus.amqp.topology import BROKER_GAVE_UP, CRASHES_ALLOWED
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus, Subscription
@@ -305,6 +307,38 @@ async def answers_soon(bus: Bus) -> bool:
     except (Unavailable, TimeoutError):
         return False
     return True
+
+
+async def test_a_broker_that_hangs_up_in_the_handshake_is_called_again(stack: AsyncExitStack) -> None:
+    calls = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    await stack.enter_async_context(server)
+    host, port = server.sockets[0].getsockname()
+    await stack.enter_async_context(open_bus(bus_settings(f"amqp://{host}:{port}/"), name="again"))
+    await wait_until(lambda: calls >= 3, description="it calls again and again")
+
+
+async def test_an_error_that_nobody_thought_of_ends_no_connecting(
+    rabbit_url: str, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, tries = Session.open, 0
+
+    async def open_badly(*args: Any, **more: Any) -> Session:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RuntimeError("out of the blue")
+        return await opened(*args, **more)
+
+    monkeypatch.setattr(Session, "open", open_badly)
+    bus = await stack.enter_async_context(open_bus(bus_settings(rabbit_url), name="surprised"))
+    await wait_until(lambda: answers(bus), description="live all the same")
 
 
 async def test_without_a_broker_a_publisher_is_told_at_its_deadline(

@@ -7,7 +7,7 @@ import pytest
 
 from qrt_chassis.bus import memory_queue
 from qrt_chassis.bus.amqp import AmqpBus
-from qrt_chassis.bus.amqp.driver import ConnectionLost, NoQueue, Refused
+from qrt_chassis.bus.amqp.driver import ConnectionLost, NoQueue, Refused, driver_errors
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Subscription, Undeliverable
@@ -133,3 +133,8 @@ async def test_undeliverable_is_said_only_of_what_certainly_reached_nobody(
     bus._sessions = _Failing(*errors)  # type: ignore[assignment]
     with pytest.raises(told):
         await bus.publish(Noted(topic="a", number=1), mandatory=True)
+
+
+def test_a_broker_that_hangs_up_in_the_handshake_is_a_lost_connection() -> None:
+    with pytest.raises(ConnectionLost), driver_errors():
+        raise StopAsyncIteration  # as aiormq does when it finds the stream at its end

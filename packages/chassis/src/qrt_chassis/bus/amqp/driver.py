@@ -43,5 +43,7 @@ def driver_errors() -> Iterator[None]:
         raise NoQueue(str(error)) from None
     except DeliveryError as error:
         raise Refused(str(error)) from None
+    except StopAsyncIteration as error:  # what aiormq says where the broker hangs up in the handshake
+        raise ConnectionLost("the broker hung up") from error
     except (AMQPError, PAMQPException, ChannelInvalidStateError, OSError) as error:
         raise ConnectionLost(repr(error)) from error

@@ -8,6 +8,7 @@ from typing import Protocol
 from qrt_chassis import metrics
 from qrt_chassis.backoff import Backoff
 from qrt_chassis.bus.amqp.session import Session
+from qrt_chassis.loops import run_for_ever
 from qrt_chassis.settings import BusSettings
 from qrt_chassis.tasks import Tasks
 from qrt_contracts.faults import Unavailable
@@ -39,7 +40,7 @@ class Sessions:
 
     def start(self) -> None:
         """Begin to connect."""
-        self._tasks.start(self._run(), name="sessions")
+        self._tasks.start(run_for_ever("bus", "sessions", self._run), name="sessions")
 
     @property
     def current(self) -> Session | None:

@@ -18,6 +18,7 @@ from qrt_chassis.bus.amqp.sessions import Sessions
 from qrt_chassis.bus.amqp.topology import declare_commands, declare_queue
 from qrt_chassis.bus.consumer import Consumer
 from qrt_chassis.bus.port import Subscription
+from qrt_chassis.loops import run_for_ever
 from qrt_chassis.tasks import Tasks
 from qrt_contracts.message import Exchange
 
@@ -106,7 +107,7 @@ class AmqpSubscribed:
         """Go live; return at once if there is no connection, and go live when there is one."""
         self._sessions.follow(self)
         self._down.inc()
-        self._tasks.start(self._keep_live(), name="feed")
+        self._tasks.start(run_for_ever("bus", "feed", self._keep_live), name="feed")
         if self._sessions.current is not None:
             await self._tried.wait()
         self._first = False
