@@ -1,12 +1,18 @@
 """Finding the program that somebody means, and completing names and ids in a shell."""
 
 import difflib
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from quafu_runtime_cli.endings import CommandFailed, usage
 from quafu_runtime_cli.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quafu_runtime import RuntimeService
 
 MANY = 50
 """Names and ids that a shell is told of."""
@@ -55,6 +61,19 @@ def _state_of(context: click.Context) -> State:
     return state
 
 
+def _begun(
+    context: click.Context, begun: str, known: "Callable[[RuntimeService], list[CompletionItem]]"
+) -> list[CompletionItem]:
+    """Return what the runtime knows that begins so; nothing where there is no answer."""
+    from quafu_runtime.errors import QuafuRuntimeError
+
+    try:
+        items = known(_state_of(context).service)
+    except (QuafuRuntimeError, CommandFailed):
+        return []
+    return [item for item in items if item.value.startswith(begun)][:MANY]
+
+
 class ProgramName(click.ParamType[str]):
     """A program's name or id, completed by asking the runtime."""
 
@@ -63,16 +82,13 @@ class ProgramName(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the names that begin so; none where there is no answer."""
+        """Return the names that begin so."""
         del param
-        from quafu_runtime.errors import QuafuRuntimeError
-
-        try:
-            programs = _state_of(ctx).service.programs(limit=None)
-        except (QuafuRuntimeError, CommandFailed):
-            return []
-        names = [program.name for program in programs if program.name.startswith(incomplete)]
-        return [CompletionItem(name) for name in names[:MANY]]
+        return _begun(
+            ctx,
+            incomplete,
+            lambda service: [CompletionItem(program.name) for program in service.programs(limit=None)],
+        )
 
 
 class JobId(click.ParamType[str]):
@@ -83,19 +99,15 @@ class JobId(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the ids that begin so; none where there is no answer."""
+        """Return the ids that begin so."""
         del param
-        from quafu_runtime.errors import QuafuRuntimeError
-
-        try:
-            jobs = _state_of(ctx).service.jobs(limit=MANY)
-        except (QuafuRuntimeError, CommandFailed):
-            return []
-        return [
-            CompletionItem(job.id, help=f"{job.program.name}")
-            for job in jobs
-            if job.id.startswith(incomplete)
-        ]
+        return _begun(
+            ctx,
+            incomplete,
+            lambda service: [
+                CompletionItem(job.id, help=job.program.name) for job in service.jobs(limit=MANY)
+            ],
+        )
 
 
 PROGRAM = ProgramName()

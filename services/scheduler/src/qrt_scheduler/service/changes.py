@@ -67,8 +67,10 @@ class Changes:
         if not await self._jobs.update(job, new, news):
             return False
         self._recent.stored(new)
-        # Once it has ended, a job may be deleted: what comes late has to be asked for.
-        (self._trusted.note if new.status is JobState.RUNNING else self._trusted.forget)(new.id, new.attempt)
+        if new.status is JobState.RUNNING:
+            self._trusted.note(new.id, new.attempt)
+        else:  # it may be deleted once it has ended: outputs that come late have to be asked for
+            self._trusted.forget(new.id, new.attempt)
         if new.newest and new.newest.end is AttemptEnd.LOST:
             metrics.LOST.inc()
         if new.status in TERMINAL:
