@@ -201,7 +201,11 @@ class Sandbox(Protocol):
         """Add what it has left to what it has said of its end. Only once `leftovers` has returned."""
 
     async def close(self) -> None:
-        """Kill what is left and free everything the sandbox held. Idempotent."""
+        """Kill what is left and free everything the sandbox held. Idempotent.
+
+        Whoever converses has ended by then: a descriptor that is closed while the event loop watches it
+        takes the next one of its number along.
+        """
 
     @property
     def memory_by(self) -> MemoryBy | None:

@@ -139,10 +139,10 @@ class _SimulatorBench:
             done.cancel()
 
     async def close(self) -> None:
-        await self._sandbox.close()
         if self._talk is not None:
             self._talk.cancel()
             await asyncio.gather(self._talk, return_exceptions=True)
+        await self._sandbox.close()
 
     def log(self, stream: Stream, data: bytes) -> None:
         """Drop what a library prints."""
