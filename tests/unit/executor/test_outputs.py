@@ -9,6 +9,7 @@ from qrt_contracts.events import JobOutput
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Message
 from qrt_contracts.values import Limits, OutputKind
+from qrt_executor import metrics
 from qrt_executor.domain.redaction import Redactor
 from qrt_executor.domain.verdict import Stop
 from qrt_executor.service.outputs import PENDING_BYTES, Outputs
@@ -102,6 +103,7 @@ async def test_a_bus_that_is_away_holds_the_program_up() -> None:
 
 async def test_what_is_dropped_is_remarked_at_the_end() -> None:
     bus = FlakyBus()
+    before = metrics.DROPPED_BYTES._value.get()
     outputs, _ = made(bus, log_bytes=1024)
     publishing = asyncio.create_task(outputs.publish_all())
     outputs.log("stdout", b"x" * 5000)
@@ -109,6 +111,7 @@ async def test_what_is_dropped_is_remarked_at_the_end() -> None:
     await publishing
     assert bus.outputs[-1].stream == "system"
     assert "3976 bytes" in bus.outputs[-1].data
+    assert metrics.DROPPED_BYTES._value.get() - before == 3976
 
 
 async def test_an_interim_result_over_the_limit_stops_the_attempt_once_and_is_not_kept() -> None:

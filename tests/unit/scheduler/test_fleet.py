@@ -1,6 +1,9 @@
 """What the dispatcher concludes from heartbeats and from silence."""
 
+from dataclasses import replace
+
 from qrt_scheduler.domain.fleet import UNLISTED_GRACE_SECONDS, Fleet, Lease
+from qrt_scheduler.domain.needs import UNDEMANDING
 from tests.unit.scheduler.factories import beat
 
 LATE = UNLISTED_GRACE_SECONDS + 1
@@ -48,7 +51,7 @@ def test_a_draining_or_refusing_executor_has_no_room() -> None:
     fleet.heard(beat(draining=True), now=1)
     assert fleet.room() is None
     fleet.heard(beat(), now=2)
-    fleet.executors["e1"].full = True
+    fleet.refused(fleet.executors["e1"])
     assert fleet.room() is None
     fleet.heard(beat(), now=3)
     assert fleet.room() is not None
@@ -137,3 +140,41 @@ def test_an_incarnation_from_before_a_clock_was_set_back_is_believed_after_a_lea
     assert not fleet.heard(beat("e1", "i0"), now=1)
     assert [each.job_id for each in fleet.silent(now=11)] == ["j1"]
     assert fleet.heard(beat("e1", "i0"), now=12)
+
+
+def test_room_is_found_by_how_much_there_is_however_it_came_and_went() -> None:
+    fleet = fleet_with()
+    fleet.heard(beat("e2", "x", slots=4), now=0)
+    first, second = fleet.executors["e1"], fleet.executors["e2"]
+    assert fleet.room() is second
+    for number in range(3):
+        fleet.keep(second, f"k{number}", UNDEMANDING)
+    assert fleet.room() is first
+    fleet.give_back(second, "k0")
+    fleet.give_back(second, "k1")
+    assert fleet.room() is second
+    fleet.heard(beat("e2", "x", leaving=True), now=1)
+    fleet.give_back(second, "k2")  # what was kept on one that is gone makes no room
+    assert fleet.room() is first
+    assert [each.job_id for each in fleet.silent(now=11)] == []
+    assert fleet.room() is None
+
+
+def test_a_job_that_went_to_another_executor_is_of_that_one_alone() -> None:
+    fleet = fleet_with(lease("j1"))
+    fleet.heard(beat("e2", "x"), now=0)
+    fleet.hold(replace(lease("j1", attempt=2, incarnation="x"), executor="e2"))
+    assert fleet.leases_of("e1") == []
+    assert [each.attempt for each in fleet.leases_of("e2")] == [2]
+    assert (fleet.executors["e1"].free, fleet.executors["e2"].free) == (2, 1)
+
+
+def test_the_longest_silence_is_of_whom_a_lease_depends_on() -> None:
+    fleet = fleet_with()
+    assert fleet.longest_silence(now=9) == 0
+    fleet.hold(lease("j1"))
+    assert fleet.longest_silence(now=3) == 3
+    fleet.heard(beat(), now=2)
+    assert fleet.longest_silence(now=3) == 1
+    fleet.heard(beat(leaving=True), now=4)
+    assert fleet.longest_silence(now=5) == 5

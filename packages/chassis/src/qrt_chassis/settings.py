@@ -18,6 +18,13 @@ from pydantic_core import PydanticUndefined
 S = TypeVar("S", bound="Settings")
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts, where its name does not end in its unit: `Annotated[int, Unit("jobs")]`."""
+
+    name: str
+
+
 class SettingsError(Exception):
     """The environment does not make valid settings; the text names each variable at fault."""
 
@@ -54,8 +61,9 @@ class HealthSettings(Settings):
     """Where `/livez`, `/readyz` and `/metrics` are served."""
 
     host: str = "127.0.0.1"
-    port: int = Field(ge=0, le=65535)
-    """0 serves none."""
+    """The address to listen at; `0.0.0.0` is every one of this host."""
+    port: Annotated[int, Unit("port")] = Field(ge=0, le=65535)
+    """The port to listen at; 0 serves none."""
 
 
 class ServiceSettings(Settings):
@@ -67,6 +75,7 @@ class ServiceSettings(Settings):
     traces_url: str | None = None
     """Where spans go, OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Unset, none are made."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least that is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,27 @@ def load(cls: type[S], environ: Mapping[str, str], *, prefix: str) -> S:
         return cls.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(_explain(error, leaves, prefix=prefix)) from None
+
+
+def unit(name: str, field: FieldInfo) -> str | None:
+    """Return the unit of a setting: its `Unit`, or the last word of its name; None for what is no number.
+
+    Raises:
+        LookupError: it is a number, and neither says its unit.
+    """
+    if not _numeric(field.annotation):
+        return None
+    for each in field.metadata:
+        if isinstance(each, Unit):
+            return each.name
+    last = name.rpartition("_")[2]
+    if last not in ("seconds", "bytes", "days"):
+        raise LookupError(f"{name} has no unit; annotate it with one")
+    return last
+
+
+def _numeric(kind: Any) -> bool:
+    return kind in (int, float) or any(_numeric(each) for each in get_args(kind) if isinstance(each, type))
 
 
 def _leaves(cls: type[Settings], path: tuple[str, ...] = ()) -> Iterator[_Leaf]:

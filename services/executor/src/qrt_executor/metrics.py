@@ -12,6 +12,9 @@ ATTEMPT_SECONDS = Histogram(
 )
 OUTPUTS = Counter("qrt_executor_outputs", "Outputs of programs that were published, by kind.", ["kind"])
 OUTPUT_BYTES = Counter("qrt_executor_output_bytes", "The size of the outputs that were published.")
+DROPPED_BYTES = Counter(
+    "qrt_executor_dropped_bytes", "What programs printed beyond the limit of their log; dropped."
+)
 PARKED = Gauge("qrt_executor_parked_jails", "Sandboxes that wait for an attempt.")
 SANDBOXES = Counter(
     "qrt_executor_sandboxes", "Sandboxes taken by attempts: parked before, or made to measure.", ["origin"]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from qrt_chassis.sealing import SealingKeys
-from qrt_chassis.settings import HealthSettings, ServiceSettings, Settings
+from qrt_chassis.settings import HealthSettings, ServiceSettings, Settings, Unit
 from qrt_contracts.ids import HexId
 from qrt_contracts.values import Isolation
 
@@ -29,17 +29,29 @@ class CeilingSettings(Settings):
     """The most a program may ask for, whatever its own limits say; not set is no ceiling."""
 
     wall_seconds: float | None = Field(default=None, gt=0)
+    """How long an attempt may run."""
     cpu_seconds: float | None = Field(default=None, gt=0)
+    """Processor time of an attempt."""
     memory_bytes: int | None = Field(default=None, ge=64 << 20)
-    processes: int | None = Field(default=None, ge=1)
-    open_files: int | None = Field(default=None, ge=32)
+    """Memory of an attempt."""
+    processes: Annotated[int | None, Unit("processes")] = Field(default=None, ge=1)
+    """Processes and threads of an attempt at once."""
+    open_files: Annotated[int | None, Unit("files")] = Field(default=None, ge=32)
+    """Files that one process of an attempt holds open."""
     file_bytes: int | None = Field(default=None, ge=1 << 20)
+    """The size of one file that an attempt writes."""
     disk_bytes: int | None = Field(default=None, ge=1 << 20)
+    """What an attempt's working directory, its outputs and its `/tmp` take, each."""
     log_bytes: int | None = Field(default=None, ge=1024)
+    """What is kept of what an attempt prints."""
     interim_bytes: int | None = Field(default=None, ge=1024)
-    interim_count: int | None = Field(default=None, ge=1)
+    """What an attempt's interim results take together."""
+    interim_count: Annotated[int | None, Unit("interim results")] = Field(default=None, ge=1)
+    """How many interim results an attempt publishes."""
     message_bytes: int | None = Field(default=None, ge=1024)
+    """The size of one interim result."""
     result_bytes: int | None = Field(default=None, ge=1024)
+    """The size of an attempt's result."""
 
 
 class ExecutorSettings(ServiceSettings):
@@ -48,7 +60,9 @@ class ExecutorSettings(ServiceSettings):
     health: HealthSettings = HealthSettings(port=8103)
     name: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$")
     """Stable over restarts; unique among running executors."""
-    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    slots: Annotated[int, Unit("attempts")] = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024
+    )
     """Attempts that run at once."""
     program_python: Path
     """The interpreter of the environment that programs run in; never the executor's own."""
@@ -63,12 +77,13 @@ class ExecutorSettings(ServiceSettings):
     """Ids of programs that run with the host's network, at level `jail` alone; none by default."""
     scratch: Path = Path(tempfile.gettempdir())
     """Holds temporary directories, at the levels that need any."""
-    service_uid: int = Field(default=61000, ge=1)
+    service_uid: Annotated[int, Unit("user id")] = Field(default=61000, ge=1)
     """Uid and gid of zygotes and programs when the executor is started as root."""
     sealing_keys: SealingKeys | None = None
     """Seal what only programs and backends may read; the gateways and the executors share them. Several
     with commas between: the first one seals, each one opens. Without any, no secrets are taken."""
     heartbeat_seconds: float = Field(default=2.0, ge=0.1)
+    """How often it tells that it is there and what it runs; several times in a lease of the schedulers."""
     grace_seconds: float = Field(default=5.0, ge=0)
     """Between SIGTERM and SIGKILL of an attempt that must end."""
     drain_seconds: float = Field(default=20.0, ge=0)
@@ -83,7 +98,7 @@ class ExecutorSettings(ServiceSettings):
     """Holds what was installed for programs, and uv's cache. Executors of one host and user may share it."""
     environments_bytes: int = Field(default=20 << 30, ge=1 << 20)
     """What it may hold; beyond it the cache goes, then the environments that are longest unused."""
-    warm_environments: int = Field(default=4, ge=1, le=256)
+    warm_environments: Annotated[int, Unit("environments")] = Field(default=4, ge=1, le=256)
     """Environments that keep sandboxes ready at once; more if more are in use."""
     index_url: SecretStr | None = None
     """The package index. Not set, it is what uv finds configured in the executor's environment (`UV_*`)."""
@@ -97,6 +112,7 @@ class ExecutorSettings(ServiceSettings):
     build_bytes: int = Field(default=4 << 30, ge=1 << 20)
     """What a build of an environment may write."""
     bundle_cache_bytes: int = Field(default=256 << 20, ge=0)
+    """Uploaded programs that are kept in memory, the longest unused going first."""
     ceiling: CeilingSettings = CeilingSettings()
     engine: str | None = Field(default=None, pattern=r"^unix:///.+$")
     """The socket of a container engine, Docker's or Podman's, as `unix:///var/run/docker.sock`; without one
@@ -118,11 +134,13 @@ class ExecutorSettings(ServiceSettings):
     """The largest image, and the most one step of a build may write."""
     image_cache_bytes: int = Field(default=20 << 30, ge=0)
     """Images that were built here are removed, the longest unused first, beyond this."""
-    cpus: float = Field(default_factory=lambda: float(os.cpu_count() or 1), gt=0)
+    cpus: Annotated[float, Unit("processors")] = Field(
+        default_factory=lambda: float(os.cpu_count() or 1), gt=0
+    )
     """Processors that jobs are told of; what they declare is taken from them."""
     memory_bytes: int = Field(default_factory=physical_memory, ge=64 << 20)
     """Memory that jobs are told of."""
-    gpus: int = Field(default=0, ge=0, le=64)
+    gpus: Annotated[int, Unit("GPUs")] = Field(default=0, ge=0, le=64)
     """GPUs that containers may be given."""
     gpu_type: str | None = None
     """What they are, as programs name them."""

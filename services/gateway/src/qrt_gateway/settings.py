@@ -2,13 +2,13 @@
 
 import re
 from ipaddress import ip_address
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from qrt_chassis.sealing import SealingKeys
-from qrt_chassis.settings import HealthSettings, ServiceSettings
+from qrt_chassis.settings import HealthSettings, ServiceSettings, Unit
 from qrt_gateway.domain.reach import networks_of
 
 PREFIX = "QRT_GATEWAY_"
@@ -23,15 +23,16 @@ class GatewaySettings(ServiceSettings):
 
     health: HealthSettings = HealthSettings(port=8104)
     host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    """0 takes any free port."""
+    """The address at which clients are answered; `0.0.0.0` is every one of this host."""
+    port: Annotated[int, Unit("port")] = Field(default=8000, ge=0, le=65535)
+    """The port at which clients are answered; 0 takes any free port."""
     max_body_bytes: int = Field(default=16 << 20, ge=1024)
     """The largest request body, uploads of projects aside."""
     max_archive_bytes: int = Field(default=64 << 20, ge=1024)
     """The largest archive of a project; the registry has a limit of its own."""
-    requests_per_second: float = Field(default=1000.0, gt=0)
+    requests_per_second: Annotated[float, Unit("requests/s")] = Field(default=1000.0, gt=0)
     """How often one token may ask, at this replica and in the long run; beyond it the answer is 429."""
-    requests_burst: int = Field(default=5000, ge=1)
+    requests_burst: Annotated[int, Unit("requests")] = Field(default=5000, ge=1)
     """How many requests of one token may come at once."""
     audit_days: int = Field(default=90, ge=1, le=3650)
     """How long the audit log keeps what accounts changed and were refused."""

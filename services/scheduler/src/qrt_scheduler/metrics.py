@@ -26,10 +26,21 @@ WAITED = Histogram(
 QUEUED = Gauge("qrt_scheduler_queued_jobs", "Jobs waiting, as the dispatching replica sees them")
 RUNNING = Gauge("qrt_scheduler_running_attempts", "Attempts under a lease of the dispatching replica")
 EXECUTORS = Gauge("qrt_scheduler_executors", "Executors the dispatching replica hears")
+LEASE_SILENCE = Gauge(
+    "qrt_scheduler_lease_silence_seconds",
+    "The longest that nobody has vouched for a leased attempt; at the lease's length it is lost",
+)
 
 
-def observe(backlog: Backlog, fleet: Fleet) -> None:
+def observe(backlog: Backlog, fleet: Fleet, *, now: float) -> None:
     """Publish the present sizes of the dispatcher's memory."""
     QUEUED.set(len(backlog))
     RUNNING.set(len(fleet.leases))
     EXECUTORS.set(len(fleet.executors))
+    LEASE_SILENCE.set(fleet.longest_silence(now))
+
+
+def observe_nothing() -> None:
+    """Say that this replica does not dispatch: what it last saw is another one's to tell now."""
+    for each in (QUEUED, RUNNING, EXECUTORS, LEASE_SILENCE):
+        each.set(0)

@@ -145,6 +145,7 @@ class Outputs:
             self._log(stream, clear.finish())
         self._flush_lines(final=True)
         if self._budget.dropped:
+            metrics.DROPPED_BYTES.inc(self._budget.dropped)
             remark = f"… {self._budget.dropped} bytes of log dropped: the limit is {self._limits.log_bytes}\n"
             self._add(OutputKind.LOG, Encoding.TEXT, remark, stream="system")
         self._closing = True

@@ -6,12 +6,12 @@ over, and so is a job for which no executor has room; one that is passed over ag
 `pressing`. Kept in memory by the dispatching scheduler alone and rebuilt from the store when one takes over.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from qrt_scheduler.domain.lines import Lines, Place
 from qrt_scheduler.domain.needs import UNDEMANDING, Needs
 
 PATIENCE = 20
@@ -41,19 +41,28 @@ class Waiting:
     trace: str | None = field(default=None, compare=False)
     """The span that queued it."""
 
+    @property
+    def lane(self) -> tuple[str, Needs]:
+        """Program and needs: of an owner's jobs that have both in common only the first is looked at."""
+        return self.program_id, self.needs
 
-Rank = tuple[int, int, int, str]
-Lane = tuple[str, str, Needs]
-"""Owner, program and needs: jobs of one lane are started in order, so only the first of each is looked at."""
+    @property
+    def place(self) -> Place:
+        """Where it stands in its lane."""
+        return -self.priority, self.job_id
 
 
 class Backlog:
-    """Queued jobs and what runs per owner and program. O(lanes) to pick, O(log n) to add."""
+    """Queued jobs and what runs per owner and program.
+
+    What a choice costs does not grow with the jobs that wait, only with the lanes that are due before the
+    chosen one and cannot start.
+    """
 
     def __init__(self, *, owner_limit: int | None = None) -> None:
         self._owner_limit = owner_limit
         self._waiting: dict[str, Waiting] = {}
-        self._lanes: dict[Lane, list[tuple[int, str]]] = {}
+        self._lines = Lines(self._standing)
         self._turns = 0
         self._last_turn: dict[str, int] = {}
         """When each owner with work here had its last turn, counted in turns."""
@@ -79,8 +88,7 @@ class Backlog:
         self._waiting[job.job_id] = job
         self.queued[job.owner] += 1
         self.waiting[job.program_id] += 1
-        lane = self._lanes.setdefault((job.owner, job.program_id, job.needs), [])
-        heapq.heappush(lane, (-job.priority, job.job_id))
+        self._lines.add(job.owner, job.lane, job.place)
 
     def remove(self, job_id: str) -> Waiting | None:
         """Forget a job; returns it if it waited."""
@@ -90,24 +98,24 @@ class Backlog:
             _count_down(self.queued, job.owner)
             _count_down(self.waiting, job.program_id)
             self._forget_idle(job.owner)
+            self._lines.remove(job.owner, job.lane, job.place)
         return job
 
     def pick(self, fit: Callable[[Waiting], Fit] = lambda _: Fit.NOW) -> Waiting | None:
         """Take the job that is due next, None if nothing waits that may start and finds room."""
-        best: dict[Fit, Rank] = {}
-        for lane in list(self._lanes):
-            head = self._head(lane)
-            if head is None or self._at_limit(self._waiting[head[1]]):
+        later: Waiting | None = None
+        for rank in self._lines.in_turn():
+            job = self._waiting[rank[3]]
+            if self._at_limit(job):
                 continue
-            rank = (head[0], self.running[lane[0]], self._last_turn.get(lane[0], 0), head[1])
-            found = fit(self._waiting[head[1]])
-            if found not in best or rank < best[found]:
-                best[found] = rank
-        if Fit.NOW not in best:
-            return None
-        if Fit.LATER in best and best[Fit.LATER] < best[Fit.NOW]:
-            self._passed[best[Fit.LATER][3]] += 1
-        return self._take(best[Fit.NOW][3])
+            found = fit(job)
+            if found is Fit.NOW:
+                if later:
+                    self._passed[later.job_id] += 1
+                return self._take(job.job_id)
+            if found is Fit.LATER and later is None:
+                later = job
+        return None
 
     @property
     def pressing(self) -> Waiting | None:
@@ -121,36 +129,34 @@ class Backlog:
         if job:
             self._turns += 1
             self._last_turn[job.owner] = self._turns
+            self._lines.refile(job.owner)
         return job
 
     def started(self, owner: str, program_id: str) -> None:
         """Count one more running job."""
         self.running[owner] += 1
         self.programs[program_id] += 1
+        self._lines.refile(owner)
 
     def stopped(self, owner: str, program_id: str) -> None:
         """Count one running job less."""
         _count_down(self.running, owner)
         _count_down(self.programs, program_id)
         self._forget_idle(owner)
+        self._lines.refile(owner)
 
     def _forget_idle(self, owner: str) -> None:
         if owner not in self.running and owner not in self.queued:
             self._last_turn.pop(owner, None)
 
-    def _at_limit(self, job: Waiting) -> bool:
-        if self._owner_limit is not None and self.running[job.owner] >= self._owner_limit:
-            return True
-        return job.max_running is not None and self.programs[job.program_id] >= job.max_running
-
-    def _head(self, lane: Lane) -> tuple[int, str] | None:
-        heap = self._lanes[lane]
-        while heap and heap[0][1] not in self._waiting:
-            heapq.heappop(heap)
-        if not heap:
-            del self._lanes[lane]
+    def _standing(self, owner: str) -> tuple[int, int] | None:
+        running = self.running[owner]
+        if self._owner_limit is not None and running >= self._owner_limit:
             return None
-        return heap[0]
+        return running, self._last_turn.get(owner, 0)
+
+    def _at_limit(self, job: Waiting) -> bool:
+        return job.max_running is not None and self.programs[job.program_id] >= job.max_running
 
 
 def _count_down(counter: Counter[str], key: str) -> None:

@@ -48,6 +48,8 @@ class Executor:
     """Jobs ordered from it whose end is not yet known here, and what they need."""
     full: bool = False
     """It has refused an attempt; its next heartbeat tells whether it has room again."""
+    filed: int = 0
+    """Under how many free slots the fleet has it."""
 
     @property
     def free(self) -> int:
@@ -65,7 +67,11 @@ class Executor:
 
 
 class Fleet:
-    """Executors and leases together, because each heartbeat speaks of both."""
+    """Executors and leases together, because each heartbeat speaks of both.
+
+    What a heartbeat and a choice cost must not grow with the number of executors: leases are kept by executor
+    too, and executors by how many slots they have free.
+    """
 
     def __init__(self, *, lease_seconds: float, memory_seconds: float = 60.0) -> None:
         self._lease_seconds = lease_seconds
@@ -74,6 +80,9 @@ class Fleet:
         """What executors could run, and when one was last heard that could; they may come back."""
         self.executors: dict[str, Executor] = {}
         self.leases: dict[str, Lease] = {}
+        self._by_executor: dict[str, dict[str, Lease]] = {}
+        self._by_room: dict[int, dict[str, Executor]] = {}
+        """Executors with so many free slots, at least one, by name."""
 
     def heard(self, beat: Heartbeat, now: float) -> bool:
         """Take note of a heartbeat; False if it is a late one, of an incarnation that another followed.
@@ -85,9 +94,10 @@ class Fleet:
         if known and beat.incarnation < known.incarnation:
             return False
         if beat.leaving:
-            self.executors.pop(beat.executor, None)
+            self._drop(beat.executor)
             return True
         if known is None or known.incarnation != beat.incarnation:
+            self._drop(beat.executor)
             known = Executor(
                 beat.executor,
                 beat.incarnation,
@@ -97,12 +107,13 @@ class Fleet:
                 now,
                 Ability.told_by(beat),
             )
-            leases = self.leases.values()
+            leases = self.leases_of(beat.executor)
             known.held = {lease.job_id: lease.needs for lease in leases if self._runs_on(lease, beat)}
             self.executors[beat.executor] = known
         known.slots, known.isolation, known.draining = beat.slots, beat.isolation, beat.draining
         known.heard, known.full = now, False
         known.ability = Ability.told_by(beat)
+        self._file(known)
         if beat.slots or beat.draining:  # one that is drained comes back
             self._abilities[known.ability] = now
         return True
@@ -112,12 +123,43 @@ class Fleet:
 
         `spare` is kept free for another job. Without `needs`, any room counts.
         """
-        fit = (
-            each
-            for each in self.executors.values()
-            if each is not spare and (each.takes(needs) if needs else each.free > 0)
-        )
-        return max(fit, key=lambda each: each.free, default=None)
+        for free in sorted(self._by_room, reverse=True):
+            for each in self._by_room[free].values():
+                if each is not spare and (each.takes(needs) if needs else each.free > 0):
+                    return each
+        return None
+
+    def keep(self, executor: Executor, job_id: str, needs: Needs) -> None:
+        """Keep room on an executor for a job."""
+        executor.held[job_id] = needs
+        self._file(executor)
+
+    def give_back(self, executor: Executor, job_id: str) -> None:
+        """Give up the room kept for a job, if there is any."""
+        executor.held.pop(job_id, None)
+        self._file(executor)
+
+    def refused(self, executor: Executor) -> None:
+        """Note that an executor took no attempt: it has no room until it is heard again."""
+        executor.full = True
+        self._file(executor)
+
+    def _file(self, executor: Executor) -> None:
+        """Keep an executor under the number of its free slots, if it still is the one of its name."""
+        free = executor.free if self.executors.get(executor.name) is executor else 0
+        if free == executor.filed:
+            return
+        if executor.filed:
+            self._by_room[executor.filed].pop(executor.name)
+            if not self._by_room[executor.filed]:
+                del self._by_room[executor.filed]
+        if free:
+            self._by_room.setdefault(free, {})[executor.name] = executor
+        executor.filed = free
+
+    def _drop(self, name: str) -> None:
+        if executor := self.executors.pop(name, None):
+            self._file(executor)
 
     def able(self, needs: Needs) -> Executor | None:
         """Return the executor that could be had soonest for a job, were nothing else started there."""
@@ -141,23 +183,34 @@ class Fleet:
 
     def hold(self, lease: Lease) -> None:
         """Record an attempt as running."""
+        self.release(lease.job_id)
         self.leases[lease.job_id] = lease
+        self._by_executor.setdefault(lease.executor, {})[lease.job_id] = lease
         executor = self.executors.get(lease.executor)
         if executor and executor.incarnation == lease.incarnation:
-            executor.held[lease.job_id] = lease.needs
+            self.keep(executor, lease.job_id, lease.needs)
 
     def release(self, job_id: str) -> Lease | None:
         """Forget the attempt of a job; returns it if there was one."""
         lease = self.leases.pop(job_id, None)
-        if lease and (executor := self.executors.get(lease.executor)):
-            executor.held.pop(job_id, None)
+        if lease is None:
+            return None
+        self._by_executor[lease.executor].pop(job_id)
+        if not self._by_executor[lease.executor]:
+            del self._by_executor[lease.executor]
+        if executor := self.executors.get(lease.executor):
+            self.give_back(executor, job_id)
         return lease
+
+    def leases_of(self, executor: str) -> list[Lease]:
+        """Return the leases of what was ordered from an executor, of any of its incarnations."""
+        return list(self._by_executor.get(executor, {}).values())
 
     def unlisted(self, beat: Heartbeat, now: float) -> Iterator[Lease]:
         """Yield leases that this heartbeat does not vouch for: of an earlier incarnation, or not listed."""
         listed = {(each.job_id, each.attempt) for each in beat.running}
-        for lease in list(self.leases.values()):
-            if lease.executor != beat.executor or lease.settling or lease.incarnation > beat.incarnation:
+        for lease in self.leases_of(beat.executor):
+            if lease.settling or lease.incarnation > beat.incarnation:
                 continue
             gone = lease.incarnation != beat.incarnation or beat.leaving
             vouched = not gone and (lease.job_id, lease.attempt) in listed
@@ -177,12 +230,21 @@ class Fleet:
         """Yield leases whose executor has not been heard for the length of a lease."""
         for executor in list(self.executors.values()):
             if now - executor.heard > self._lease_seconds:
-                del self.executors[executor.name]
+                self._drop(executor.name)
         for lease in list(self.leases.values()):
             vouched = self.executors.get(lease.executor)
             gone = vouched is None or vouched.incarnation != lease.incarnation
             if gone and not lease.settling and now - lease.since > self._lease_seconds:
                 yield lease
+
+    def longest_silence(self, now: float) -> float:
+        """Return for how long nobody has vouched for the attempt that this is longest for; 0 without any."""
+        return max((now - self._vouched(lease) for lease in self.leases.values()), default=0.0)
+
+    def _vouched(self, lease: Lease) -> float:
+        executor = self.executors.get(lease.executor)
+        known = executor is not None and executor.incarnation == lease.incarnation
+        return max(lease.since, executor.heard) if executor and known else lease.since
 
     def forgive(self, now: float) -> None:
         """Start every lease anew: we were the ones who could not hear."""

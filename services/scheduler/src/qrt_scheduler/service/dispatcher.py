@@ -81,6 +81,7 @@ class Dispatcher:
         """Drop the memory: the connection was lost, and with it the certainty of being the one."""
         self._memory = None
         self._losses += 1
+        metrics.observe_nothing()
 
     async def on_submitted(self, event: JobSubmitted) -> None:
         """Queue a job that was stored as QUEUED."""
@@ -134,8 +135,8 @@ class Dispatcher:
             await self._unknown(memory, beat, job_id, attempt)
         for lease in list(memory.fleet.unlisted(beat, now)):
             await self._missed(memory, lease, beat)
-        for lease in list(memory.fleet.leases.values()):
-            if lease.cancel_requested and lease.executor == beat.executor:
+        for lease in memory.fleet.leases_of(beat.executor):
+            if lease.cancel_requested:
                 await self._cancel(lease)
         self._wake.set()
 
@@ -194,7 +195,7 @@ class Dispatcher:
             return
         for lease in list(memory.fleet.silent(now)):
             await self._lose(memory, lease, f"executor {lease.executor} is silent")
-        metrics.observe(memory.backlog, memory.fleet)
+        metrics.observe(memory.backlog, memory.fleet, now=now)
 
     async def save_snapshot(self, memory: Memory) -> None:
         """Store what every replica answers owners' questions from."""
@@ -265,7 +266,7 @@ class Dispatcher:
             return
         sent = await self._orders.run(lease, job)
         if sent is Sent.NOBODY:
-            executor.full = True  # until it is heard again
+            memory.fleet.refused(executor)
             if fresh:
                 reason = f"executor {lease.executor} was gone before it was ordered"
                 take_back = partial(self._withdraw, memory, lease, reason)
@@ -346,7 +347,7 @@ class Dispatcher:
                 self._wake.set()
                 return
             if event.end == "refused" and (executor := memory.fleet.executors.get(event.executor)):
-                executor.full = True
+                memory.fleet.refused(executor)
             new = moves.finish(job, event, now=self._clock())
             if await self._changes.store(job, new):
                 self._measure(event)

@@ -98,13 +98,13 @@ class Memory:
         """Keep room for a job while its attempt is being stored."""
         self.starting[due.job_id] = Start(due, executor)
         self.backlog.started(due.owner, due.program_id)
-        executor.held[due.job_id] = due.needs
+        self.fleet.keep(executor, due.job_id, due.needs)
 
     def unreserve(self, job_id: str) -> None:
         """Give up the room kept for a job, if there is any."""
         if start := self.starting.pop(job_id, None):
             self.backlog.stopped(start.due.owner, start.due.program_id)
-            start.executor.held.pop(job_id, None)
+            self.fleet.give_back(start.executor, job_id)
 
     def agree(self, job_id: str, job: Job | None, now: float) -> None:
         """Make the memory of one job agree with the store; None is a job that is gone."""

@@ -1,0 +1,1 @@
+"""A discrete-event simulation of the runtime, with service times from measurements."""
