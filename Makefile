@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that load the whole machine or count what is on it; nothing else runs beside them.
 APART := tests/attacks tests/browser tests/chaos tests/docker tests/system/test_live.py
 
-.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor \
+.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor bench-peers \
 	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
@@ -77,6 +77,10 @@ bench-executor: .venv/ready-dev .venv/bench/ready  ## What starting a job costs,
 	@scripts/system-packages rabbitmq-server bwrap
 	@$(BIN)/python -m benchmarks.executor $(ARGS)
 
+bench-peers: .venv/ready-dev .venv/bench/ready-peers  ## Us beside Celery, Taskiq, Ray and bare floors, and how we grow; last line is JSON
+	@scripts/system-packages rabbitmq-server bwrap
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
 bench-circuits: .venv/ready-dev  ## 1,000 circuits of one program beside simulating them in a process; last line is JSON
 	@scripts/system-packages bwrap
 	@$(BIN)/python -m benchmarks.circuits $(ARGS)
@@ -97,10 +101,15 @@ MANIFESTS := constraints.txt $(wildcard requirements*.in packages/*/pyproject.to
 .venv/ready: $(MANIFESTS) scripts/setup
 	@PYTHON=$(PYTHON) scripts/setup
 
-.venv/bench/ready: .venv/ready constraints.txt
+.venv/bench/ready: .venv/ready constraints.txt requirements-bench.in
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/bench
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/bench/bin/python -c constraints.txt \
 		-r requirements-bench.in -r requirements-programs.in
+	@touch $@
+
+.venv/bench/ready-peers: .venv/bench/ready requirements-ray.in
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/bench/bin/python -c constraints.txt \
+		-r requirements-ray.in || echo "Ray cannot be installed here; the others are measured"
 	@touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.in requirements-planqk.txt

@@ -6,10 +6,10 @@ All figures are of the hello circuit, on this machine, two jobs at once:
 
 - parked jail: from handing over the program until its result is there (see `benchmarks.parked`);
 - executor alone: an order on an in-process bus until the attempt's end, all of it dead, is reported;
-- four services: submit over HTTP until the result is known (see `benchmarks.jobs`);
+- four services: submit over HTTP until the result is known;
 - floor: the same hops, durable writes and one fork, nothing else (see `benchmarks.floor`);
 - fresh interpreter: `python -c` that imports quafu and runs the circuit;
-- Celery prefork with a fresh process per task, on the same broker.
+- Celery prefork with a fresh process per task, on the same broker (see `benchmarks.peers`).
 """
 
 import asyncio
@@ -17,21 +17,20 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from pydantic import SecretStr
 
 from benchmarks import parked
-from benchmarks.jobs import LATENCY_RUNS, PROGRAMS, THROUGHPUT_JOBS, client_of, finish, throughput, upload
+from benchmarks.jobs import LATENCY_RUNS, PROGRAMS, THROUGHPUT_JOBS
+from benchmarks.peers import systems
+from benchmarks.peers.systems import SLOTS, Machinery, Start
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.bus.port import Subscription
@@ -45,13 +44,11 @@ from qrt_contracts.values import Artifact, Limits, Payload, ProgramKind, RunSpec
 from qrt_executor.compose import compose
 from qrt_executor.settings import ExecutorSettings
 from tests.support.mongo import MongoServer
-from tests.support.processes import free_port
 from tests.support.rabbit import RabbitNode
-from tests.system.composition import PROGRAM_PYTHON, ROOT, TOKEN, four_services
+from tests.system.composition import PROGRAM_PYTHON, ROOT
 
-SLOTS = 2
 FRESH_RUNS = 10
-BENCH_PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"
+CELERY_JOBS = 40
 FRESH = """
 source = open("examples/hello.py").read().replace("simu_res.num", "4")
 exec(compile(source, "hello.py", "exec"))
@@ -174,73 +171,17 @@ async def measure_alone(mongo: str) -> dict[str, Any]:
     return {"ms_p50": p50(times), "jobs_per_s": round(rate, 1), "isolation": level}
 
 
-async def latencies(one: Callable[[], Awaitable[None]], runs: int) -> float:
-    """Return the median of `runs` runs one after the other, in milliseconds."""
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        await one()
-        times.append(time.perf_counter() - start)
-    return p50(times)
-
-
-async def latency_and_rate(one: Callable[[], Awaitable[None]]) -> dict[str, float]:
-    """Return the median latency one after the other, and jobs/s of many at once."""
-    for _ in range(10):
-        await one()
-    latency = await latencies(one, LATENCY_RUNS)
-    return {"ms_p50": latency, "jobs_per_s": round(await throughput(one), 1)}
-
-
-async def measure_services(directory: Path, rabbit: str, mongo: str) -> dict[str, float]:
-    """Return latency and jobs/s through the four services."""
-    async with (
-        four_services(directory, rabbit, mongo) as whole,
-        client_of(whole.url, token=TOKEN) as client,
-    ):
-        await upload(client, "hello")
-        return await latency_and_rate(partial(finish, client, "hello"))
-
-
-async def measure_floor(rabbit: str, mongo: str) -> dict[str, float]:
-    """Return latency and jobs/s of the floor."""
-    port = free_port()
-    roles = ("registry", "scheduler", "executor", "gateway")
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    processes = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.floor", role, rabbit, mongo, str(port), str(PROGRAM_PYTHON)),
-            cwd=ROOT,
-            env=environ,
-        )
-        for role in roles
-    ]
-    try:
-        async with client_of(f"http://127.0.0.1:{port}") as client:
-
-            async def one() -> None:
-                async with client.post("/", json={}) as reply:
-                    job = await reply.json()
-                async with client.get(f"/{job['id']}") as reply:
-                    await reply.json()
-
-            await _until_it_answers(one)
-            return await latency_and_rate(one)
-    finally:
-        for process in processes:
-            process.kill()
-        await asyncio.gather(*(process.wait() for process in processes))
-
-
-async def _until_it_answers(one: Callable[[], Awaitable[None]]) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                await one()
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.1)
-            else:
-                return
+async def through(start: Start, *, runs: int = LATENCY_RUNS, jobs: int = THROUGHPUT_JOBS) -> dict[str, float]:
+    """Return a system's latency of `runs` jobs one after the other, and jobs/s of `jobs` at once."""
+    async with start as system, system.driven() as client:
+        await client.latency(10)
+        times = await client.latency(runs)
+        together = await client.rate(jobs)
+        return {
+            "ms_p50": p50(times["seconds"]),
+            "jobs_per_s": round(together["done"] / together["seconds"], 1),
+            "lost": times["lost"] + together["lost"],
+        }
 
 
 def measure_fresh() -> float:
@@ -254,27 +195,6 @@ def measure_fresh() -> float:
     return p50(times)
 
 
-def measure_celery(rabbit: str) -> dict[str, float]:
-    """Return latency and jobs/s of Celery prefork, a fresh process per task."""
-    environ = os.environ | {"PEER_BROKER": rabbit, "PYTHONPATH": str(ROOT)}
-    options = ("--pool=prefork", f"--concurrency={SLOTS}", "--max-tasks-per-child=1", "--loglevel=ERROR")
-    worker = subprocess.Popen(
-        [str(BENCH_PYTHON), "-m", "celery", "-A", "benchmarks.celery_peer", "worker", *options],
-        cwd=ROOT,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        client = [str(BENCH_PYTHON), "-m", "benchmarks.celery_client"]
-        done = subprocess.run(client, check=True, cwd=ROOT, env=environ, capture_output=True, timeout=600)
-        figures: dict[str, float] = json.loads(done.stdout)
-        return figures
-    finally:
-        worker.terminate()
-        worker.wait(60)
-
-
 async def main() -> None:
     """Measure everything, print a table and one JSON object."""
     with tempfile.TemporaryDirectory(prefix="qrt-bench-") as directory:
@@ -286,10 +206,11 @@ async def main() -> None:
             mongo.start()
             jail = await parked.measure()
             alone = await measure_alone(mongo.url)
-            services = await measure_services(path, rabbit.url, mongo.url)
-            floor = await measure_floor(rabbit.url, mongo.url)
+            on = Machinery(rabbit, mongo, path)
+            services = await through(systems.runtime(on))
+            floor = await through(systems.floor(on))
             fresh = measure_fresh()
-            celery = measure_celery(rabbit.url)
+            celery = await through(systems.celery(on), runs=FRESH_RUNS, jobs=CELERY_JOBS)
         finally:
             rabbit.remove()
             mongo.remove()
@@ -312,7 +233,7 @@ def report(
         ("four services", services["ms_p50"], services["jobs_per_s"]),
         ("bare floor", floor["ms_p50"], floor["jobs_per_s"]),
         ("fresh interpreter", fresh, round(SLOTS * 1000 / fresh, 1)),
-        ("celery, fresh process", round(celery["ms_p50"], 2), round(celery["jobs_per_s"], 1)),
+        ("celery, fresh process", celery["ms_p50"], celery["jobs_per_s"]),
     )
     print(f"{'hello circuit':<24}{'p50 ms':>10}{'jobs/s':>10}")
     for name, latency, rate in rows:
@@ -329,7 +250,7 @@ def report(
         f" parked jail {jail['parked_jail_pss_mb']} MB, running job {jail['running_job_pss_mb']} MB"
     )
     if celery["lost"]:
-        print(f"Celery never ran {celery['lost']} of its tasks")
+        print(f"Celery never ran {celery['lost']:g} of its tasks")
     figures = {
         "jail_hello_ms_p50": jail["ms_p50"],
         "jail_hello_ms_p95": jail["ms_p95"],
@@ -342,7 +263,7 @@ def report(
         "fresh_interpreter_ms_p50": fresh,
         "jobs_per_s": services["jobs_per_s"],
         "floor_jobs_per_s": floor["jobs_per_s"],
-        "celery_fork_jobs_per_s": round(celery["jobs_per_s"], 1),
+        "celery_fork_jobs_per_s": celery["jobs_per_s"],
     } | {name: value for name, value in jail.items() if name.endswith(("_mb", "_per_job"))}
     print(json.dumps(figures))
 

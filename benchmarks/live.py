@@ -82,18 +82,30 @@ async def listen(mode: str, url: str, **options: object) -> dict[str, Any]:
 
 async def bare(rabbit: str) -> dict[str, Any]:
     """Measure the bare fan-out."""
-    port = free_port()
-    url, figures = f"ws://127.0.0.1:{port}{PATH}", {}
-    module, node = "benchmarks.bare_fanout", ("--rabbit", rabbit)
-    async with running(module, "serve", *node, "--port", str(port)):
-        await wait_until(lambda: _open(port), description="the bare server is up")
-        for listeners in LISTENERS:
-            async with running(module, "publish", *node, "--rate", str(RATE), "--count", "1000000"):
-                figures[str(listeners)] = await listen("latency", url, listeners=listeners, seconds=SECONDS)
+    async with bare_server(rabbit) as url:
+        figures: dict[str, Any] = {
+            str(listeners): await bare_latency(rabbit, url, listeners=listeners) for listeners in LISTENERS
+        }
         delayed = ("--rate", str(BARE_RATE), "--count", "10000000", "--delay", str(DELAY))
-        async with running(module, "publish", *node, *delayed):
+        async with running("benchmarks.bare_fanout", "publish", "--rabbit", rabbit, *delayed):
             figures["throughput"] = await listen("count", url, listeners=MANY, seconds=SECONDS)
     return figures
+
+
+@asynccontextmanager
+async def bare_server(rabbit: str) -> AsyncIterator[str]:
+    """Run the bare fan-out's server; returns where its listeners connect."""
+    port = free_port()
+    async with running("benchmarks.bare_fanout", "serve", "--rabbit", rabbit, "--port", str(port)):
+        await wait_until(lambda: _open(port), description="the bare server is up", seconds=60)
+        yield f"ws://127.0.0.1:{port}{PATH}"
+
+
+async def bare_latency(rabbit: str, url: str, *, listeners: int, seconds: float = SECONDS) -> dict[str, Any]:
+    """Return publish -> client times of the bare fan-out."""
+    steady = ("--rate", str(RATE), "--count", "1000000")
+    async with running("benchmarks.bare_fanout", "publish", "--rabbit", rabbit, *steady):
+        return await listen("latency", url, listeners=listeners, seconds=seconds)
 
 
 def _open(port: int) -> bool:
@@ -105,27 +117,45 @@ def _open(port: int) -> bool:
 
 async def whole(url: str) -> dict[str, Any]:
     """Measure the runtime."""
-    figures: dict[str, Any] = {}
-    async with httpx.AsyncClient(
-        base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=90
-    ) as client:
-        api = Api(client)
-        program = await api.upload(PROGRAM, limits={"interim_count": 10_000_000, "interim_bytes": 1 << 30})
-        for listeners in LISTENERS:
-            job = await api.submit(program, {"delay": 0, "count": 1_000_000, "pause": 1 / RATE})
-            await api.until_running(job)
-            figures[str(listeners)] = await listen(
-                "latency", _stream(url, job), token=TOKEN, listeners=listeners, seconds=SECONDS
-            )
-            await client.post(f"/v1/jobs/{job['id']}/cancel")
-            await api.result(job)
+    async with publisher(url) as (api, program):
+        figures = {
+            str(listeners): await whole_latency(api, program, listeners=listeners) for listeners in LISTENERS
+        }
         job = await api.submit(program, {"delay": DELAY, "count": 10_000_000, "pause": 0})
         figures["throughput"] = await listen(
             "count", _stream(url, job), token=TOKEN, listeners=MANY, seconds=SECONDS
         )
-        await client.post(f"/v1/jobs/{job['id']}/cancel")
-        await api.result(job)
+        await _cancel(api, job)
     return figures
+
+
+@asynccontextmanager
+async def publisher(url: str) -> AsyncIterator[tuple[Api, dict[str, Any]]]:
+    """Return a client of the runtime and the program that publishes."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=90) as client:
+        api = Api(client)
+        yield (
+            api,
+            await api.upload(PROGRAM, limits={"interim_count": 10_000_000, "interim_bytes": 1 << 30}),
+        )
+
+
+async def whole_latency(
+    api: Api, program: dict[str, Any], *, listeners: int, seconds: float = SECONDS
+) -> dict[str, Any]:
+    """Return publish -> client times of the runtime."""
+    job = await api.submit(program, {"delay": 0, "count": 1_000_000, "pause": 1 / RATE})
+    await api.until_running(job)
+    url = _stream(str(api.http.base_url).rstrip("/"), job)
+    found = await listen("latency", url, token=TOKEN, listeners=listeners, seconds=seconds)
+    await _cancel(api, job)
+    return found
+
+
+async def _cancel(api: Api, job: dict[str, Any]) -> None:
+    await api.http.post(f"/v1/jobs/{job['id']}/cancel")
+    await api.result(job)
 
 
 def _stream(url: str, job: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""One client for each system, driven by standard input: see `benchmarks.peers.driven`."""

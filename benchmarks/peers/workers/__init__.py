@@ -1,0 +1,1 @@
+"""What the workers of the peers load; they run in `.venv/bench`."""
