@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
-from qrt_chassis.lifecycle import serve
+from qrt_chassis.lifecycle import run_async, serve
 from qrt_chassis.logging import configure
 from qrt_chassis.tracing import TracingMissing, traced
 from qrt_standalone.embedded import EmbeddedDatabaseError
@@ -170,7 +170,7 @@ def run() -> int:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quafu-runtime-")))
         try:
             with traced("standalone", arguments.traces_url):
-                asyncio.run(main(arguments, data))
+                run_async(main(arguments, data))
         except (AlreadyRunningError, EmbeddedDatabaseError, TracingMissing, OSError) as error:
             sys.stderr.write(f"{error}\n")
             return 1

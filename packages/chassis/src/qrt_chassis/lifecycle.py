@@ -5,11 +5,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import uvloop
 
 from qrt_chassis.health import Health, Ping, health_server
 from qrt_chassis.logging import configure
@@ -18,11 +20,12 @@ from qrt_chassis.settings import HealthSettings, ServiceSettings, SettingsError,
 from qrt_chassis.tasks import Tasks
 from qrt_chassis.tracing import TracingMissing, traced
 
-__all__ = ["Loop", "Ping", "Service", "run_main", "serve"]
+__all__ = ["Loop", "Ping", "Service", "run_async", "run_main", "serve"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=ServiceSettings)
+R = TypeVar("R")
 
 GRACE = timedelta(seconds=30)
 """How long a service may take to drain, unless its caller says otherwise."""
@@ -91,6 +94,12 @@ async def _drain(services: Sequence[Service], grace: timedelta) -> None:
             log.error("draining failed", exc_info=error)
 
 
+def run_async(main: Coroutine[Any, Any, R]) -> R:
+    """Run a process's main coroutine, on the event loop that spends least on sockets and timers."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
 def run_main(
     name: str,
     settings_cls: type[T],
@@ -110,7 +119,7 @@ def run_main(
     configure(name, settings.log_level)
     try:
         with traced(name, settings.traces_url):
-            asyncio.run(_main(settings, compose))
+            run_async(_main(settings, compose))
     except TracingMissing as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(_EXIT_BAD_SETTINGS) from None
