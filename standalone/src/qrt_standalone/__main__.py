@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
-from qrt_chassis.lifecycle import run_async, serve
+from qrt_chassis.lifecycle import run_async, serve, set_heap_aside
 from qrt_chassis.logging import configure
 from qrt_chassis.tracing import TracingMissing, traced
 from qrt_standalone.embedded import EmbeddedDatabaseError
@@ -109,6 +109,7 @@ async def main(arguments: argparse.Namespace, data: Path) -> None:
         say("ANY TOKEN IS ACCEPTED: whoever reaches this runtime is its owner. Local development only.")
     say(f"Starting the runtime; everything it keeps is in {data}")
     async with compose(settings) as whole, asyncio.TaskGroup() as group:
+        set_heap_aside()
         group.create_task(serve(whole.services, health=NO_HEALTH, stop=stop))
         await wait_until_reachable(settings.host, settings.port)
         say(f"Serving on {whole.url}")

@@ -1,6 +1,7 @@
 """How a service runs: its loops, its health, its orderly end."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -20,7 +21,7 @@ from qrt_chassis.settings import HealthSettings, ServiceSettings, SettingsError,
 from qrt_chassis.tasks import Tasks
 from qrt_chassis.tracing import TracingMissing, traced
 
-__all__ = ["Loop", "Ping", "Service", "run_async", "run_main", "serve"]
+__all__ = ["Loop", "Ping", "Service", "run_async", "run_main", "serve", "set_heap_aside"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ GRACE = timedelta(seconds=30)
 """How long a service may take to drain, unless its caller says otherwise."""
 
 _EXIT_BAD_SETTINGS = 2
+
+_YOUNG_OBJECTS = 20_000
+"""As many more than were freed are made between two collections: a message makes some hundreds, few in cycles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,16 @@ def run_async(main: Coroutine[Any, Any, R]) -> R:
         return runner.run(main)
 
 
+def set_heap_aside() -> None:
+    """Spare the garbage collector what a process has loaded by now and holds until its end.
+
+    Each full collection would look through all of it, tens of milliseconds in which no message moves.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
+
+
 def run_main(
     name: str,
     settings_cls: type[T],
@@ -128,6 +142,7 @@ def run_main(
 async def _main(settings: T, compose: Callable[[T], AbstractAsyncContextManager[Service]]) -> None:
     stop = _stop_on_signals()
     async with compose(settings) as service:
+        set_heap_aside()
         await serve([service], health=settings.health, stop=stop)
 
 

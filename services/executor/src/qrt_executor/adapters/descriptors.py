@@ -6,19 +6,25 @@ import select
 
 
 async def readable(fd: int) -> None:
-    """Return when `fd` can be read: data, end of file, or for a pidfd the process's death."""
+    """Return when `fd` can be read: data, end of file, or for a pidfd the process's death.
+
+    A duplicate is watched: event loops know descriptors by number, so that a second one who waits for `fd`
+    would take the first one's place, and whoever closes it meanwhile the place of the next `fd` of its number.
+    """
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
+    watched = os.dup(fd)
 
     def wake() -> None:
         if not ready.done():
             ready.set_result(None)
 
-    loop.add_reader(fd, wake)
+    loop.add_reader(watched, wake)
     try:
         await ready
     finally:
-        loop.remove_reader(fd)
+        loop.remove_reader(watched)
+        os.close(watched)
 
 
 def is_readable(fd: int) -> bool:

@@ -174,11 +174,15 @@ class Jail:
             await asyncio.get_running_loop().sock_sendall(self._events, frame(Frame.REPLY, reply))
 
     async def _receive(self) -> bytes:
-        try:
-            # Never with an ancillary buffer: the kernel then drops any descriptor a program sends.
-            return await asyncio.get_running_loop().sock_recv(self._events, _READ_BYTES)
-        except ConnectionResetError:
-            return b""
+        while not self._closed:
+            try:
+                # Never with an ancillary buffer: the kernel then drops any descriptor a program sends.
+                return self._events.recv(_READ_BYTES)
+            except BlockingIOError:
+                await readable(self._events.fileno())
+            except ConnectionResetError:
+                break
+        return b""
 
     def _interim(self, payload: bytes, sink: Sink) -> None:
         kind = _KINDS.get(payload[0]) if payload else None
