@@ -49,7 +49,7 @@ async def test_one_that_stops_waiting_does_not_stop_the_other(pipe: tuple[int, i
         await second
 
 
-async def test_a_descriptor_closed_while_watched_harms_no_later_one_of_its_number(pipe: tuple[int, int]) -> None:
+async def test_a_descriptor_closed_while_watched_harms_no_later_one(pipe: tuple[int, int]) -> None:
     old, _ = pipe
     orphan = await _waiting(old)
     os.close(old)

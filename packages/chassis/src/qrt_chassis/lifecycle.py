@@ -34,7 +34,7 @@ GRACE = timedelta(seconds=30)
 _EXIT_BAD_SETTINGS = 2
 
 _YOUNG_OBJECTS = 20_000
-"""As many more than were freed are made between two collections: a message makes some hundreds, few in cycles."""
+"""So many more than were freed are made between two collections; a message makes some hundreds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import select
 async def readable(fd: int) -> None:
     """Return when `fd` can be read: data, end of file, or for a pidfd the process's death.
 
-    A duplicate is watched: event loops know descriptors by number, so that a second one who waits for `fd`
-    would take the first one's place, and whoever closes it meanwhile the place of the next `fd` of its number.
+    A duplicate is watched: event loops know descriptors by number. A second one who waits for `fd` would take
+    the first one's place, and whoever closes it meanwhile would leave that to the next one of its number.
     """
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
