@@ -64,6 +64,11 @@ class Daemon:
         """What `QRT_EXECUTOR_ENGINE` is set to."""
         return f"unix://{self.socket}"
 
+    @property
+    def bridge(self) -> str:
+        """Its bridge; networks named after it, with a dash between, go with it."""
+        return self._bridge
+
     def _make_bridge(self) -> None:
         for arguments in (
             ("link", "add", self._bridge, "type", "bridge"),

@@ -26,6 +26,12 @@ def bridge_of(pid: int) -> str:
     return f"qrt{pid}"
 
 
+def bridges(bridge: str) -> list[str]:
+    """Return the bridges there are of an engine: its own, and those of networks that were named after it."""
+    names = [entry.name for entry in Path("/sys/class/net").iterdir()]
+    return [name for name in names if name == bridge or name.startswith(f"{bridge}-")]
+
+
 def clear(home: Path, *, bridge: str) -> None:
     """Remove an engine's processes, containers, mounts, bridge and data."""
     for pid in (*_engines(home), *contained(home)):
@@ -35,7 +41,8 @@ def clear(home: Path, *, bridge: str) -> None:
         subprocess.run(["umount", "-l", place], capture_output=True, check=False)
     ip = shutil.which("ip", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if ip is not None:
-        subprocess.run([ip, "link", "del", bridge], capture_output=True, check=False)
+        for name in bridges(bridge):
+            subprocess.run([ip, "link", "del", name], capture_output=True, check=False)
     shutil.rmtree(home, ignore_errors=True)
 
 

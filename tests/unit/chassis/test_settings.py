@@ -114,6 +114,38 @@ def test_a_secret_is_never_shown() -> None:
     assert "hunter2" not in repr(load(Guarded, {"X_TOKEN": "hunter2hunter2"}, prefix="X_"))
 
 
+def test_a_secret_can_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("s3cret\n")
+    assert read(X_INNER_SECRET_FILE=str(file)).inner.secret.get_secret_value() == "s3cret"
+
+
+def test_an_empty_file_leaves_a_secret_at_its_default(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("\n")
+    assert read(X_INNER_SECRET_FILE=str(file)).inner.secret.get_secret_value() == "default"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert "X_INNER_SECRET_FILE='/nowhere' cannot be read: No such file" in refusal(
+        X_INNER_SECRET_FILE="/nowhere"
+    )
+    binary, large = tmp_path / "binary", tmp_path / "large"
+    binary.write_bytes(b"\xff\xfe")
+    large.write_text("x" * 70_000)
+    assert "no text in UTF-8" in refusal(X_INNER_SECRET_FILE=str(binary))
+    assert "more than 65536 bytes" in refusal(X_INNER_SECRET_FILE=str(large))
+
+
+def test_a_secret_comes_from_one_place_and_nothing_else_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter2")
+    both = refusal(X_INNER_SECRET="hunter3", X_INNER_SECRET_FILE=str(file))
+    assert "both X_INNER_SECRET and X_INNER_SECRET_FILE" in both
+    assert "hunter" not in both
+    assert "unknown: X_LEVEL_FILE" in refusal(X_LEVEL_FILE=str(file))
+
+
 def test_settings_do_not_change_and_take_no_unknown_field() -> None:
     settings = read()
     with pytest.raises(ValidationError):

@@ -1,7 +1,8 @@
 """Settings: one frozen class per service, read once from a mapping of environment variables.
 
 A nested class flattens with `_`: field `url` of field `bus`, read with prefix `QRT_SCHEDULER_`,
-is the variable `QRT_SCHEDULER_BUS_URL`. A tuple is written with commas.
+is the variable `QRT_SCHEDULER_BUS_URL`. A tuple is written with commas. A secret can stand in a file:
+`QRT_SCHEDULER_BUS_URL_FILE` is its path. An empty file is a secret that is not set.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 S = TypeVar("S", bound="Settings")
+
+_FILE = "_FILE"
+_MAX_SECRET_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,13 @@ def load(cls: type[S], environ: Mapping[str, str], *, prefix: str) -> S:
     """Build `cls` from the variables of `environ` that begin with `prefix`.
 
     Raises:
-        SettingsError: a variable with the prefix is unknown, missing or malformed. The text gives
-            the variable, what is wrong and the accepted form; never the value of a secret.
+        SettingsError: a variable with the prefix is unknown, missing or malformed, or its file cannot be
+            read. The text gives the variable, what is wrong and the accepted form; never the value of a
+            secret.
     """
     leaves = {leaf.variable(prefix): leaf for leaf in _leaves(cls)}
     given = {name: value for name, value in environ.items() if name.startswith(prefix)}
+    given = _with_files(given, leaves)
     if unknown := sorted(given.keys() - leaves.keys()):
         raise SettingsError(f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(leaves))}")
     tree = _defaults(cls)
@@ -126,6 +132,37 @@ def unit(name: str, field: FieldInfo) -> str | None:
 
 def _numeric(kind: Any) -> bool:
     return kind in (int, float) or any(_numeric(each) for each in get_args(kind) if isinstance(each, type))
+
+
+def _with_files(given: Mapping[str, str], leaves: Mapping[str, _Leaf]) -> dict[str, str]:
+    """Return the variables with what the files of secrets hold in place of the files' paths."""
+    files = {
+        name: path
+        for name, path in given.items()
+        if (leaf := leaves.get(name.removesuffix(_FILE))) and name not in leaves and _secret(leaf.field)
+    }
+    values = {name: value for name, value in given.items() if name not in files}
+    for name, path in files.items():
+        variable = name.removesuffix(_FILE)
+        if variable in values:
+            raise SettingsError(f"both {variable} and {name} are set; give one of them")
+        if text := _text_of(name, path):
+            values[variable] = text
+    return values
+
+
+def _text_of(variable: str, path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_MAX_SECRET_BYTES + 1)
+        text = data.decode()
+    except OSError as error:
+        raise SettingsError(f"{variable}={path!r} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}={path!r} holds no text in UTF-8") from None
+    if len(data) > _MAX_SECRET_BYTES:
+        raise SettingsError(f"{variable}={path!r} holds more than {_MAX_SECRET_BYTES} bytes")
+    return text.strip()
 
 
 def _leaves(cls: type[Settings], path: tuple[str, ...] = ()) -> Iterator[_Leaf]:

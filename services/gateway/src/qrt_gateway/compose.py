@@ -1,5 +1,6 @@
 """The gateway on real adapters."""
 
+import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.open import open_bus
 from qrt_chassis.bus.port import Bus
-from qrt_chassis.lifecycle import Service
+from qrt_chassis.lifecycle import GRACE, Service
 from qrt_chassis.sealing import Seal
 from qrt_chassis.store import open_store
 from qrt_gateway import app
@@ -167,6 +168,7 @@ async def compose(
             await server.run()
 
         async def drain() -> None:
+            await asyncio.sleep(settings.linger_seconds)
             live.close()
             await server.drain()
             await audit.flush()
@@ -186,6 +188,7 @@ async def compose(
             },
             pings={"bus": bus.ping, "mongo": store.ping},
             drain=drain,
+            grace=GRACE + timedelta(seconds=settings.linger_seconds),
             address=server.address,
         )
 

@@ -26,6 +26,9 @@ class GatewaySettings(ServiceSettings):
     """The address at which clients are answered; `0.0.0.0` is every one of this host."""
     port: Annotated[int, Unit("port")] = Field(default=8000, ge=0, le=65535)
     """The port at which clients are answered; 0 takes any free port."""
+    linger_seconds: float = Field(default=0.0, ge=0, le=600)
+    """How long requests are still taken after the gateway was told to stop and `/readyz` says that it stops:
+    what a proxy or a load balancer needs to look and to send them elsewhere."""
     max_body_bytes: int = Field(default=16 << 20, ge=1024)
     """The largest request body, uploads of projects aside."""
     max_archive_bytes: int = Field(default=64 << 20, ge=1024)
