@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that load the whole machine or count what is on it; nothing else runs beside them.
 APART := tests/attacks tests/browser tests/chaos tests/docker tests/system/test_live.py
 
-.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker attacks chaos live check format bench bench-live bench-executor bench-peers \
+.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker test-upgrade attacks chaos live check format bench bench-live bench-executor bench-peers \
 	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
@@ -37,6 +37,10 @@ test-kipu: .venv/ready-dev  ## The Kipu surface, projects and their environments
 test-browser: .venv/ready-dev  ## The web console in a real Chromium; screenshots in test-artifacts/; a part of `make test`
 	@scripts/system-packages bwrap chromium
 	CI=true $(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-upgrade: .venv/ready-dev  ## What earlier releases have stored and published is understood; a part of `make test`
+	@scripts/system-packages rabbitmq-server bwrap
+	$(BIN)/python -m pytest -m upgrade $(ARGS)
 
 test-docker: .venv/ready-dev  ## Container programs on an engine of their own (QRT_TEST_ENGINE=podman); a part of `make test` as root
 	@scripts/system-packages bwrap $(if $(filter podman,$(QRT_TEST_ENGINE)),podman,dockerd) busybox ip debootstrap

@@ -15,7 +15,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from qrt_chassis import metrics
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_contracts.faults import NotFound, TooLarge
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import INLINE_BYTES, Artifact, Payload
@@ -166,8 +166,8 @@ class ArtifactStore:
 
     async def _ensure_indexes(self) -> None:
         if not self._indexed:
-            await self._files.create_index("filename", unique=True, name="one_per_digest")
-            await self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
+            await keep_index(self._files, "filename", unique=True, name="one_per_digest")
+            await keep_index(self._chunks, [("files_id", 1), ("n", 1)], unique=True)
             self._indexed = True
 
 

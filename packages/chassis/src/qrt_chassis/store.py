@@ -1,11 +1,12 @@
 """Access to MongoDB: the only module that makes a Motor client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import WriteConcern
+from pymongo.errors import OperationFailure
 
 from qrt_chassis.settings import MongoSettings
 
@@ -46,3 +47,35 @@ async def open_store(settings: MongoSettings) -> AsyncIterator[Store]:
         yield Store(client, prefix=settings.prefix)
     finally:
         client.close()
+
+
+Keys = str | Sequence[tuple[str, int]]
+_DEFINING = ("unique", "sparse", "expireAfterSeconds", "partialFilterExpression")
+_NO_SUCH_INDEX = 27
+
+
+async def keep_index(collection: AsyncIOMotorCollection[dict[str, Any]], keys: Keys, **options: Any) -> None:
+    """See to it that there is an index. Safe to repeat, by several replicas at once.
+
+    One of the same name or keys that an earlier release has defined otherwise is made anew; while that lasts,
+    what it is there for is missing.
+    """
+    wanted = [(keys, 1)] if isinstance(keys, str) else list(keys)
+    name = options.pop("name", None) or "_".join(f"{field}_{way}" for field, way in wanted)
+    for other, found in (await collection.index_information()).items():
+        of_keys = list(found["key"]) == wanted
+        if (other == name or of_keys) and not (other == name and of_keys and _defined_so(found, options)):
+            await _forget_index(collection, other)
+    await collection.create_index(wanted, name=name, **options)
+
+
+def _defined_so(found: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    return all((found.get(each) or None) == (options.get(each) or None) for each in _DEFINING)
+
+
+async def _forget_index(collection: AsyncIOMotorCollection[dict[str, Any]], name: str) -> None:
+    try:
+        await collection.drop_index(name)
+    except OperationFailure as error:
+        if error.code != _NO_SUCH_INDEX:  # another replica was faster
+            raise

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from qrt_chassis import metrics, tracing
 from qrt_chassis.bus.port import CommandHandlers
-from qrt_chassis.bus.wire import Envelope, NotReadable, Readers
+from qrt_chassis.bus.wire import UNKNOWN_SCHEMA, Envelope, NotReadable, Readers
 from qrt_chassis.logging import bind
 from qrt_chassis.passing import is_passing
 from qrt_contracts.faults import InvalidRequest, Problem, RuntimeFault, Unavailable, fault_from
@@ -51,6 +51,8 @@ class Answerer:
         try:
             return self._readers.open(envelope)
         except NotReadable as error:
+            if error.reason == UNKNOWN_SCHEMA:  # while releases are rolled, another replica may know it
+                raise Unavailable(f"this {self._service} is of another release: {error}") from error
             raise InvalidRequest(f"the {self._service} cannot read the command: {error}") from error
 
     async def _carry_out(self, command: Message) -> Value:
@@ -75,11 +77,16 @@ def read_answer(command: Command[R], answer: bytes) -> R:
 
     Raises:
         RuntimeFault: the answer is a problem; the class is that of its code.
+        Unavailable: it cannot be read: who gave it is of another release.
     """
     document = json.loads(answer)
     if "problem" in document:
         raise fault_from(Problem.model_validate(document["problem"]))
-    return cast("R", command.reply_type.model_validate(document["reply"]))
+    try:
+        return cast("R", command.reply_type.model_validate(document["reply"]))
+    except ValidationError as error:
+        detail = f"the {command.service} answered {command.schema_name} as this release does not know it"
+        raise Unavailable(detail) from error
 
 
 @contextmanager

@@ -18,6 +18,10 @@ REQUEST_ID = "request-id"
 TRACEPARENT = "traceparent"
 
 
+UNKNOWN_SCHEMA = "unknown schema"
+"""Why a message of another release cannot be read: its kind or its version is not known here."""
+
+
 class NotReadable(Exception):
     """A message cannot be read: `reason` names the kind of fault, the text says what is wrong."""
 
@@ -79,7 +83,7 @@ class Readers:
         """
         known = self._by_schema.get((envelope.schema, envelope.version))
         if known is None:
-            raise NotReadable("unknown schema", f"nobody here reads {envelope.schema!r} v{envelope.version}")
+            raise NotReadable(UNKNOWN_SCHEMA, f"nobody here reads {envelope.schema!r} v{envelope.version}")
         try:
             return known.model_validate_json(envelope.body)
         except ValidationError as error:

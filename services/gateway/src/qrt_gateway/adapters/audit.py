@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_gateway.domain.audit import Bucket, Entry, Wanted
 
 _FIELDS = tuple(each.name for each in fields(Entry))
@@ -23,9 +23,9 @@ class MongoAudit:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._audit.create_index("at")
-        await self._audit.create_index("accounts")
-        await self._audit.create_index("actions")
+        await keep_index(self._audit, "at")
+        await keep_index(self._audit, "accounts")
+        await keep_index(self._audit, "actions")
 
     async def add(self, bucket: Bucket) -> None:
         """Store entries; the same again changes nothing."""

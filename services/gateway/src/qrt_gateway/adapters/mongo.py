@@ -15,7 +15,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_contracts.rights import Role, Scope
 from qrt_gateway.domain.accounts import Account, Client, Group, Token
 from qrt_gateway.domain.credentials import Credential
@@ -37,10 +37,10 @@ class MongoAccounts:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._accounts.create_index("groups")
-        await self._tokens.create_index("account")
-        await self._tokens.create_index("client", sparse=True)
-        await self._clients.create_index("account")
+        await keep_index(self._accounts, "groups")
+        await keep_index(self._tokens, "account")
+        await keep_index(self._tokens, "client", sparse=True)
+        await keep_index(self._clients, "account")
 
     async def add_account(self, account: Account) -> bool:
         """Store a new account; False if its name is taken."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_gateway.domain.posts import Post
 
 LIKE = 100
@@ -19,8 +19,8 @@ class MongoPosts:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._posts.create_index("key")
-        await self._posts.create_index("at")
+        await keep_index(self._posts, "key")
+        await keep_index(self._posts, "at")
 
     async def put(self, post: Post) -> None:
         """Write a request down, in place of any other of the same job."""

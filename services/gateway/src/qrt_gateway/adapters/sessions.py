@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_gateway.domain.sessions import Session
 
 
@@ -14,7 +14,7 @@ class MongoSessions:
 
     async def prepare(self) -> None:
         """Make the index. Safe to repeat, by several replicas at once."""
-        await self._sessions.create_index("expires_at")
+        await keep_index(self._sessions, "expires_at")
 
     async def add_session(self, session: Session) -> None:
         """Store a new session."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_contracts.api_webhooks import DeliveryStatus, WebhookEventType
 from qrt_gateway.domain.webhooks import Delivery, Tried, Webhook
 
@@ -34,10 +34,10 @@ class MongoWebhooks:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._webhooks.create_index("owner")
-        await self._deliveries.create_index([("webhook", 1), ("order", -1)])
-        await self._deliveries.create_index("due", sparse=True)
-        await self._deliveries.create_index("ended_at", sparse=True)
+        await keep_index(self._webhooks, "owner")
+        await keep_index(self._deliveries, [("webhook", 1), ("order", -1)])
+        await keep_index(self._deliveries, "due", sparse=True)
+        await keep_index(self._deliveries, "ended_at", sparse=True)
 
     async def add_webhook(self, webhook: Webhook) -> None:
         """Store a new webhook."""

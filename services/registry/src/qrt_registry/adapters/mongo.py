@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from pydantic import BaseModel
 from pymongo.errors import DuplicateKeyError
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_contracts.rights import ProgramScope
 from qrt_contracts.values import BuildState, Program, Version, Visibility
 from qrt_registry.domain import name_taken
@@ -28,10 +28,10 @@ class MongoPrograms:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._programs.create_index([("owner", 1), ("name", 1)], unique=True)
-        await self._programs.create_index([("owner", 1), ("_id", -1)])
-        await self._programs.create_index("visibility")
-        await self._programs.create_index("groups")
+        await keep_index(self._programs, [("owner", 1), ("name", 1)], unique=True)
+        await keep_index(self._programs, [("owner", 1), ("_id", -1)])
+        await keep_index(self._programs, "visibility")
+        await keep_index(self._programs, "groups")
 
     async def insert(self, program: Program) -> bool:
         """Store a new program; False if its id is taken. Raises: NameTaken."""

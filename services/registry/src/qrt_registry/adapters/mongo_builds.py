@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_contracts.values import Payload
 from qrt_registry.orders import OpenBuild, build_key
 
@@ -34,8 +34,8 @@ class MongoBuilds:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._open.create_index("program_id")
-        await self._logs.create_index("program_id")
+        await keep_index(self._open, "program_id")
+        await keep_index(self._logs, "program_id")
 
     async def open(self, build: OpenBuild) -> None:
         """Keep an open build; one of the same version stays as it is."""

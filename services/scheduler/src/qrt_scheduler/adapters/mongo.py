@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
-from qrt_chassis.store import Store
+from qrt_chassis.store import Store, keep_index
 from qrt_contracts.events import CancelRequested, Event, JobChanged, JobEnded, JobOutput, JobSubmitted
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import AttemptEnd, Job
@@ -68,15 +68,15 @@ class MongoJobs:
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
-        await self._jobs.create_index([("owner", 1), ("_id", -1)])
-        await self._jobs.create_index([("owner", 1), ("status", 1)])
-        await self._jobs.create_index([("owner", 1), ("tags", 1)])
-        await self._jobs.create_index("status")
-        await self._jobs.create_index("shared_with", sparse=True)
-        await self._jobs.create_index("ended_on", sparse=True)
-        await self._jobs.create_index("outbox.token", sparse=True)
-        await self._keys.create_index("job_id")
-        await self._keys.create_index("at")
+        await keep_index(self._jobs, [("owner", 1), ("_id", -1)])
+        await keep_index(self._jobs, [("owner", 1), ("status", 1)])
+        await keep_index(self._jobs, [("owner", 1), ("tags", 1)])
+        await keep_index(self._jobs, "status")
+        await keep_index(self._jobs, "shared_with", sparse=True)
+        await keep_index(self._jobs, "ended_on", sparse=True)
+        await keep_index(self._jobs, "outbox.token", sparse=True)
+        await keep_index(self._keys, "job_id")
+        await keep_index(self._keys, "at")
 
     async def insert(self, job: Job, outgoing: Outgoing) -> bool:
         """Store a new job; False if the id is taken."""
@@ -234,8 +234,8 @@ class MongoOutputs:
 
     async def prepare(self) -> None:
         """Make the indexes."""
-        await self._outputs.create_index([("attempt", 1), ("last", 1)])
-        await self._outputs.create_index("job")
+        await keep_index(self._outputs, [("attempt", 1), ("last", 1)])
+        await keep_index(self._outputs, "job")
 
     async def add(self, batch: JobOutput) -> None:
         """Store a batch; one with the same job, attempt and first number changes nothing."""
