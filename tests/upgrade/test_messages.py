@@ -197,16 +197,29 @@ async def test_dead_letters_of_the_release_are_listed_and_sent_back(rolling: Rol
     (letter,) = [each for each in rolling.recorded.kinds if "dead-reason" in each.headers]
     await rolling.broker.publish(letter)
     client, path = rolling.whole.clients["alice"], "/v1/admin/dead-letters/scheduler.dispatch.dead"
-    listed = (await client.get(path)).json()["letters"]
-    assert [(each["message_id"], each["reason"], each["schema"]) for each in listed] == [
-        ("broken", "invalid", "job.submitted")
-    ]
-    assert (await client.post(f"{path}/replay", json={})).json() == {"replayed": 1}
+
+    async def listed() -> bool:
+        letters = (await client.get(path)).json()["letters"]
+        found = [(each["message_id"], each["reason"], each["schema"]) for each in letters]
+        return found == [("broken", "invalid", "job.submitted")]
+
+    async def replayed() -> bool:
+        # Letters that were looked at a moment ago may still be on their way back to their queue.
+        return bool((await client.post(f"{path}/replay", json={})).json() == {"replayed": 1})
+
+    await wait_until(listed, description="the letter", seconds=20)
+    died = await _died_at(rolling)
+    await wait_until(replayed, description="the letter to be sent back", seconds=20)
 
     async def back() -> bool:
-        return [each["message_id"] for each in (await client.get(path)).json()["letters"]] == ["broken"]
+        return await listed() and await _died_at(rolling) != died
 
     await wait_until(back, description="the letter that died again", seconds=20)
+
+
+async def _died_at(rolling: Rolling) -> list[str]:
+    path = "/v1/admin/dead-letters/scheduler.dispatch.dead"
+    return [each["died_at"] for each in (await rolling.whole.clients["alice"].get(path)).json()["letters"]]
 
 
 async def test_a_version_to_come_is_set_aside_and_holds_up_nobody(rolling: Rolling) -> None:
