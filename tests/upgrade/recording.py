@@ -4,12 +4,14 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pymongo
 from bson import json_util
+from pymongo.errors import DuplicateKeyError
 
 HERE = Path(__file__).parent
 DATABASES = ("gateway", "registry", "scheduler", "artifacts")
@@ -161,8 +163,9 @@ def load(databases: Dump, url: str, *, prefix: str) -> None:
                 collection = client[prefix + database][name]
                 for index in held["indexes"]:
                     _index(collection, index)
-                if held["documents"]:
-                    collection.insert_many(held["documents"])
+                for document in held["documents"]:
+                    with suppress(DuplicateKeyError):  # two releases may hold the same artifact
+                        collection.insert_one(document)
 
 
 def _index(collection: Any, index: dict[str, Any]) -> None:
