@@ -66,7 +66,7 @@ class Checkout:
     @property
     def version(self) -> str:
         manifest = tomllib.loads((self.path / "packages/contracts/pyproject.toml").read_text())
-        return str(manifest["project"]["version"])
+        return str(manifest["project"]["version"]).partition(".dev")[0]
 
     def prepare(self) -> None:
         subprocess.run(["make", "-s", ".venv/ready"], cwd=self.path, check=True, stdout=sys.stderr)
