@@ -225,6 +225,36 @@ async def test_a_receiver_that_wants_no_more_is_left_alone_until_its_owner_switc
     await attempted(working, 3)
 
 
+@pytest.mark.parametrize(("hours", "told"), [(1, "delivered"), (24, "failed")])
+async def test_nothing_is_sent_for_an_account_that_is_disabled_until_it_is_enabled_again(
+    working: World, hours: int, told: str
+) -> None:
+    made = await hook(working)
+    role = working.store.known["alice"].role
+    await working.store.change_account("alice", role=role, disabled=True)
+    await end(working, summary(working))
+
+    async def held() -> bool:
+        await working.deliveries.sweep_now()
+        return [each.due for each in sent(working)] == [working.clock.now + rules.HELD]
+
+    for pause in (timedelta(), timedelta(hours=hours) - rules.HELD):
+        working.clock.now += pause
+        await wait_until(held, description="the delivery to be held")
+    assert not working.receiver.got
+    working.clock.now += 2 * rules.HELD
+    await working.store.change_account("alice", role=role, disabled=told == "failed")
+
+    async def ended() -> bool:
+        await working.deliveries.sweep_now()
+        return sent(working)[0].ended_at is not None
+
+    await wait_until(ended, description="the delivery to end")
+    await working.store.change_account("alice", role=role, disabled=False)
+    (shown,) = await log_of(working, made)
+    assert (shown["status"], len(working.receiver.got)) == (told, int(told == "delivered"))
+
+
 async def test_a_failed_delivery_is_sent_again_when_somebody_asks(working: World) -> None:
     made = await hook(working)
     working.receiver.answers = [410]

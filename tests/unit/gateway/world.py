@@ -120,6 +120,7 @@ async def world(
         subscribers = Subscribers(hooks, monotonic=clock.monotonic, memory_seconds=0)
         deliveries = Deliveries(
             bus=bus,
+            accounts=store,
             hooks=hooks,
             store=hooks,
             subscribers=subscribers,

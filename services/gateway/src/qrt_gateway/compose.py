@@ -104,6 +104,7 @@ async def compose(
         stack.callback(receivers.close)
         deliveries = Deliveries(
             bus=bus,
+            accounts=stored,
             hooks=hooks,
             store=hooks,
             subscribers=subscribers,

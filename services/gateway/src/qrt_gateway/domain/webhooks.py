@@ -30,6 +30,8 @@ PATIENCE = timedelta(hours=24)
 """How long a delivery is tried, from its first attempt to its last."""
 JITTER = 0.2
 """The part of a pause that is random, either way."""
+HELD = timedelta(seconds=10)
+"""How soon a delivery of an account that is disabled is looked at again."""
 FAILING = timedelta(days=5)
 """A webhook none of whose attempts succeeded for so long is switched off."""
 GONE = 410
@@ -177,6 +179,13 @@ def after(delivery: Delivery, tried: Tried, *, now: datetime, chance: float) -> 
 def given_up(delivery: Delivery, why: Tried, *, now: datetime) -> Delivery:
     """Return a delivery that cannot be tried."""
     return _ended(_with(delivery, why), DeliveryStatus.FAILED, now=now)
+
+
+def held(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return a delivery that waits for its owner's account to be enabled again, if that is not too late."""
+    if now - delivery.began_at > PATIENCE:
+        return given_up(delivery, Tried(at=now, seconds=0.0, error="its account is disabled"), now=now)
+    return replace(delivery, due=now + HELD)
 
 
 def _with(delivery: Delivery, tried: Tried) -> Delivery:

@@ -20,7 +20,7 @@ from qrt_contracts.message import Exchange
 from qrt_gateway import metrics
 from qrt_gateway.domain import webhooks as rules
 from qrt_gateway.domain.webhooks import Delivery, Tried, Webhook
-from qrt_gateway.ports import Clock, DeliveryStore, NotReached, Reached, WebhookStore
+from qrt_gateway.ports import AccountStore, Clock, DeliveryStore, NotReached, Reached, WebhookStore
 from qrt_gateway.service.ready import Ready
 from qrt_gateway.service.subscribers import Subscribers
 
@@ -61,6 +61,7 @@ class Deliveries:
         self,
         *,
         bus: Bus,
+        accounts: AccountStore,
         hooks: WebhookStore,
         store: DeliveryStore,
         subscribers: Subscribers,
@@ -72,6 +73,7 @@ class Deliveries:
         agent: str,
     ) -> None:
         self._bus = bus
+        self._accounts = accounts
         self._hooks = hooks
         self._store = store
         self._subscribers = subscribers
@@ -166,11 +168,18 @@ class Deliveries:
             tried = Tried(at=now, seconds=0.0, error="its webhook is switched off")
             await self._settle(claimed, rules.given_up(claimed, tried, now=now))
             return
+        if await patiently(partial(self._is_disabled, hook.owner), what="reading an account"):
+            await self._settle(claimed, rules.held(claimed, now=now))
+            return
         tried = await self._try(hook, claimed)
         new = rules.after(claimed, tried, now=self._clock(), chance=random.random())  # noqa: S311
         await self._settle(claimed, new)
         if hook.enabled:
             await self._judge(hook, tried)
+
+    async def _is_disabled(self, owner: str) -> bool:
+        account = await self._accounts.account(owner)
+        return account is not None and account.disabled
 
     async def _settle(self, old: Delivery, new: Delivery) -> None:
         await patiently(partial(self._store.settle, old, new), what="settling a delivery")
