@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +37,7 @@ from qrt_executor.domain.backends import SIMULATOR
 from qrt_executor.domain.packages import normalised
 from qrt_executor.ports import VersionBuilder, Workshop
 from qrt_executor.service.backends import Backends
+from qrt_executor.service.build_orders import BuildOrders
 from qrt_executor.service.builds import Builds
 from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.heartbeat import Heart
@@ -107,8 +108,6 @@ async def compose(
         )
         stack.push_async_callback(executor.close)
         heart = Heart(executor, bus, interval=timedelta(seconds=settings.heartbeat_seconds))
-        subscribed = await bus.subscribe(handlers.subscription(identity), handlers.orders(executor))
-        stack.push_async_callback(subscribed.cancel)
         builds = Builds(
             builders,
             bus=bus,
@@ -117,16 +116,23 @@ async def compose(
             ceilings=_policy(settings).ceilings,
             clock=clock,
         )
-        building = [
-            await bus.subscribe(handlers.builds_subscription(kind), handlers.build_orders(builds))
-            for kind in builds.kinds
-        ]
-        for each in building:
-            stack.push_async_callback(each.cancel)
+
+        async def subscribe_to_builds() -> list[Subscribed]:
+            return [
+                await bus.subscribe(handlers.builds_subscription(kind), handlers.build_orders(builds))
+                for kind in builds.kinds
+            ]
+
+        building = BuildOrders(subscribe_to_builds)
+        await building.take()
+        stack.push_async_callback(building.close)
         stack.push_async_callback(builds.stop)
+        orders = handlers.orders(executor, building)
+        subscribed = await bus.subscribe(handlers.subscription(identity), orders)
+        stack.push_async_callback(subscribed.cancel)
         yield Service(
             name="executor",
-            loops={**loops, "heartbeat": heart.beat},
+            loops={**loops, "heartbeat": heart.beat, "build-orders": building.run},
             pings={"bus": bus.ping, "mongo": store.ping, "sandboxes": pool.ping},
             drain=lambda: _drain(executor, heart, subscribed, builds, building),
             grace=timedelta(seconds=settings.drain_seconds + settings.grace_seconds + PARTING_SECONDS),
@@ -134,10 +140,10 @@ async def compose(
 
 
 async def _drain(
-    executor: Executor, heart: Heart, subscribed: Subscribed, builds: Builds, building: Sequence[Subscribed]
+    executor: Executor, heart: Heart, subscribed: Subscribed, builds: Builds, building: BuildOrders
 ) -> None:
     # Builds go back to their queue at once, for another executor: none of them is worth a wait.
-    await asyncio.gather(builds.stop(), *(each.cancel() for each in building))
+    await asyncio.gather(builds.stop(), building.close())
     await executor.drain()
     await subscribed.cancel()
     await heart.leave()

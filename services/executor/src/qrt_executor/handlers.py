@@ -13,6 +13,7 @@ from qrt_contracts.events import (
 )
 from qrt_contracts.message import Exchange
 from qrt_contracts.values import ProgramKind
+from qrt_executor.service.build_orders import BuildOrders
 from qrt_executor.service.builds import AT_ONCE, Builds
 from qrt_executor.service.executor import Executor, Identity
 
@@ -23,12 +24,12 @@ def subscription(identity: Identity) -> Subscription:
     return Subscription(queue=queue, bindings=((Exchange.WORK, queue),), durable=False)
 
 
-def orders(executor: Executor) -> Handlers:
+def orders(executor: Executor, builds: BuildOrders) -> Handlers:
     """Return what to do with each order."""
     return {
         RunAttempt: partial(on_run_attempt, executor=executor),
         CancelAttempt: partial(on_cancel_attempt, executor=executor),
-        DrainExecutor: partial(on_drain, executor=executor),
+        DrainExecutor: partial(on_drain, executor=executor, builds=builds),
     }
 
 
@@ -42,9 +43,10 @@ async def on_cancel_attempt(order: CancelAttempt, *, executor: Executor) -> None
     await executor.cancel(order)
 
 
-async def on_drain(order: DrainExecutor, *, executor: Executor) -> None:
-    """Take no new attempts, or take some again. Safe to deliver more than once."""
+async def on_drain(order: DrainExecutor, *, executor: Executor, builds: BuildOrders) -> None:
+    """Take no new attempts and builds, or take some again. Safe to deliver more than once."""
     executor.hold_off(order.draining)
+    builds.hold_off(order.draining)
 
 
 def builds_subscription(kind: ProgramKind) -> Subscription:
