@@ -6,8 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from tests.support.processes import free_port
-from tests.system.composition import SERVICES, Composition, Process, service_process
+from tests.support.waiting import wait_until
+from tests.system.composition import SERVICES, TOKEN, Composition, Process, service_process
 
 Settings = Mapping[str, Mapping[str, str]]
 """Settings of each service, by its name; `mongo_prefix` and such."""
@@ -38,7 +41,7 @@ async def scaled(
     replicas: Mapping[str, int] | None = None,
     settings: Settings | None = None,
 ) -> AsyncIterator[Scaled]:
-    """Run as many of each service as `replicas` says, one if it says nothing; they start all at once."""
+    """Run as many of each service as `replicas` says, one if it says nothing, until all are ready."""
     counts = dict.fromkeys(SERVICES, 1) | dict(replicas or {})
     ports = [free_port() for _ in range(counts["gateway"])]
 
@@ -58,6 +61,20 @@ async def scaled(
             await process.start()
         for url in whole.urls:
             await Composition(url).ready()
+        await _take_work(whole.urls[0], counts["executor"])
         yield whole
     finally:
         await asyncio.gather(*(each.stop() for each in everything if each.process))
+
+
+async def _take_work(url: str, count: int) -> None:
+    """Wait until so many executors take work."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
+
+        async def all_of_them() -> bool:
+            reply = await client.get("/v1/executors")
+            found = reply.json()["executors"] if reply.status_code == 200 else []
+            return len([each for each in found if each["slots"]]) >= count
+
+        await wait_until(all_of_them, description=f"{count} executors to take work", seconds=60)
