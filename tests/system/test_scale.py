@@ -9,6 +9,7 @@ from itertools import cycle
 import httpx
 import pytest
 import pytest_asyncio
+from benchmarks.load.__main__ import parsed, run
 
 from tests.support.mongo import MongoServer
 from tests.support.rabbit import RabbitNode
@@ -122,3 +123,25 @@ async def test_a_submission_repeated_at_the_other_gateway_is_the_same_job(apis: 
     assert sorted(reply.status_code for reply in replies) == [200] * 7 + [201]
     (job_id,) = {reply.json()["id"] for reply in replies}
     assert (await there.result({"id": job_id}))["result"] == 7
+
+
+async def test_the_load_generator_tells_what_came_of_its_load(
+    whole: Scaled, apis: dict[str, list[Api]]
+) -> None:
+    here, _ = apis["alice"]
+    before = (await here.http.get("/v1/jobs")).json()["jobs"]
+    mix = "hello=1,sleep=1,logs=1,uploads=1"
+    options = ("--rate", "8", "--seconds", "1.5", "--owners", "1", "--listeners", "2", "--mix", mix)
+
+    found = await run(parsed([whole.urls[1], "--token", TOKEN, *options]))
+
+    assert found["arrivals"] > 4
+    assert found["succeeded"] == found["arrivals"]
+    assert set(found["kinds"]) == {"hello", "sleep", "logs", "uploads"}
+    assert found["latency"]["accept"]["p50_ms"] <= found["latency"]["result"]["p50_ms"]
+    assert found["owners"] == 2
+    assert found["listening"]["values"] > 0
+    assert (found["listening"]["missing"], found["listening"]["broken"]) == (0, 0)
+    assert (await here.http.get("/v1/jobs")).json()["jobs"] == before  # what it made is gone again
+    names = [each["name"] for each in (await here.http.get("/v1/programs")).json()["programs"]]
+    assert not [name for name in names if name.startswith("load-")]
