@@ -59,10 +59,14 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         mongo.remove()
 
 
-async def listen(url: str, job_id: str) -> list[dict[str, int]]:
-    """Return what a listener of the SDK saw of the job's newest attempt, in its order."""
+async def listen(url: str, job_id: str, acquainted: asyncio.Event) -> list[dict[str, int]]:
+    """Return what a listener of the SDK saw of the job's newest attempt, in its order.
+
+    `acquainted` is set once the runtime has answered it: before that, clients soon take an address for wrong.
+    """
     async with AsyncRuntimeService(Account(api_token=TOKEN, url=url)) as service:
         job = await service.job(job_id)
+        acquainted.set()
         attempt = 0
         seen: list[dict[str, int]] = []
         async for output in job.outputs():
@@ -82,7 +86,10 @@ async def load_and(world: World, harm: Callable[[], Awaitable[None]]) -> None:
         program = await api.upload(PUBLISHING)
         jobs = [await api.submit(program, {"job": n, "count": COUNT, "pause": PAUSE}) for n in range(JOBS)]
         async with asyncio.timeout(180), asyncio.TaskGroup() as group:
-            listeners = [group.create_task(listen(url, job["id"])) for job in jobs]
+            acquainted = [asyncio.Event() for _ in jobs]
+            pairs = zip(jobs, acquainted, strict=True)
+            listeners = [group.create_task(listen(url, job["id"], event)) for job, event in pairs]
+            await asyncio.gather(*(event.wait() for event in acquainted))
             await api.until_logged(jobs[0], "line 3")
             await harm()
         await world.whole.ready()
