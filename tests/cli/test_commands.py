@@ -40,6 +40,21 @@ def test_a_program_goes_from_a_file_to_its_result(command: Command, program: str
     assert job in command("jobs", "--program", "count").out
 
 
+def test_a_program_is_shared_and_described_anew(command: Command, program: str) -> None:
+    command("upload", program)
+    assert command("edit", "count", "--visibility", "public").out == "count seen by public\n"
+    assert command("edit", "count", "--group", "lab", "--group", "staff").out == (
+        "count seen by group, lab, staff\n"
+    )
+    told = command("edit", "count", "--private", "--name", "counts", "--max-attempts", "1", "--json").json
+    assert (told["name"], told["visibility"], told["max_attempts"]) == ("counts", "private", 1)
+    assert "private" in command("programs").out
+    nothing = command("edit", "counts")
+    assert (nothing.code, "nothing to change" in nothing.err) == (2, True)
+    both = command("edit", "counts", "--public", "--group", "lab")
+    assert (both.code, "either public or --group" in both.err) == (2, True)
+
+
 def test_following_shows_outputs_in_order_and_the_result_last(command: Command, program: str) -> None:
     command("upload", program)
     ended = command("run", "count", "-i", "steps=2", "--watch")

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upload": ("programs", "Upload a new program."),
     "push": ("programs", "Upload a new version of a program."),
     "programs": ("programs", "List programs, or show one with its versions."),
+    "edit": ("edit", "Change who may see a program, and what describes it."),
     "run": ("run", "Run a program."),
     "jobs": ("jobs", "List jobs, newest first."),
     "status": ("jobs", "Show how a job stands."),

@@ -126,8 +126,8 @@ def fields_of(
 ) -> dict[str, Any]:
     """Return what describes a program, as the fields of a request. Raises CommandFailed."""
     del others
-    if groups and visibility:
-        raise usage("give either --public or --group")
+    if groups and visibility not in (None, "group"):
+        raise usage(f"give either {visibility} or --group: groups go with the visibility group alone")
     fields = {
         "description": description,
         "backend": backend,
