@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import resource
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import SecretStr
 
-from qrt_chassis.artifacts import CHUNK_BYTES, ArtifactStore
+from qrt_chassis.artifacts import CHUNK_BYTES, UPLOAD_GRACE, ArtifactStore
 from qrt_chassis.settings import MongoSettings
 from qrt_chassis.store import Store, open_store
 from qrt_contracts.faults import NotFound, TooLarge
@@ -162,6 +163,88 @@ async def test_a_deleted_artifact_is_gone_and_deleting_again_is_harmless(
     assert await what_is_stored(store) == (0, 0)
     with pytest.raises(NotFound):
         await artifacts.read_all(artifact.sha256, limit=10)
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_grace(self) -> None:
+        self.now += UPLOAD_GRACE + timedelta(seconds=1)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def two(store: Store, clock: Clock) -> tuple[ArtifactStore, ArtifactStore]:
+    """Two replicas'."""
+    return ArtifactStore(store, clock=clock), ArtifactStore(store, clock=clock)
+
+
+Two = tuple[ArtifactStore, ArtifactStore]
+
+
+async def test_an_upload_that_nobody_keeps_is_removed_in_time(two: Two, store: Store, clock: Clock) -> None:
+    await two[0].put(pieces(3, 700_000), upload=True)
+    assert await two[1].sweep() == 0
+    clock.pass_grace()
+    assert sorted(await asyncio.gather(two[0].sweep(), two[1].sweep())) == [0, 1]
+    assert await what_is_stored(store) == (0, 0)
+
+
+@pytest.mark.parametrize("how", ["kept", "put otherwise", "put otherwise before"])
+async def test_an_upload_that_somebody_uses_stays(two: Two, clock: Clock, how: str) -> None:
+    if how == "put otherwise before":
+        await two[1].put(b"content")
+    uploaded = await two[0].put(b"content", upload=True)
+    if how == "kept":
+        await two[1].keep(uploaded.sha256)
+    if how == "put otherwise":
+        await two[1].put(pieces(0, 0))
+        await two[1].put(b"content")
+    clock.pass_grace()
+    assert await two[1].sweep() == 0
+    await two[0].put(b"content", upload=True)  # and refused: that takes it from nobody
+    clock.pass_grace()
+    assert await two[1].sweep() == 0
+    assert await two[0].read_all(uploaded.sha256, limit=100) == b"content"
+
+
+async def test_an_upload_of_what_is_about_to_be_removed_is_safe(two: Two, clock: Clock) -> None:
+    refused = await two[0].put(b"content", upload=True)
+    clock.pass_grace()
+    for one in (b"content", pieces_of(b"content")):
+        assert (await two[1].put(one, upload=True)).sha256 == refused.sha256
+        assert await two[0].sweep() == 0
+    clock.pass_grace()
+    await two[1].keep(refused.sha256)
+    assert await two[0].sweep() == 0
+
+
+async def test_uploads_and_sweeps_of_the_same_bytes_at_once_lose_nothing(
+    two: Two, store: Store, clock: Clock
+) -> None:
+    for _ in range(10):
+        await two[0].put(b"content", upload=True)
+        clock.pass_grace()
+        swept, uploaded = await asyncio.gather(two[0].sweep(), two[1].put(b"content", upload=True))
+        await two[1].keep(uploaded.sha256)
+        assert swept in (0, 1)
+        assert await two[0].read_all(uploaded.sha256, limit=100) == b"content"
+        assert (await what_is_stored(store))[0] == 1
+        await two[0].delete(uploaded.sha256)
+
+
+async def pieces_of(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 async def test_small_text_travels_inline_and_large_text_as_an_artifact(artifacts: ArtifactStore) -> None:

@@ -34,9 +34,16 @@ class MemoryArtifacts:
 
     def __init__(self, *, inline: int = 1000) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.uploads: set[str] = set()
+        """What was not kept yet."""
         self._inline = inline
 
-    async def put(self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None) -> Artifact:
+    async def keep(self, sha256: str) -> None:
+        self.uploads.discard(sha256)
+
+    async def put(
+        self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None, upload: bool = False
+    ) -> Artifact:
         if not isinstance(data, bytes):
             pieces = []
             async for piece in data:
@@ -46,6 +53,8 @@ class MemoryArtifacts:
             data = b"".join(pieces)
         digest = hashlib.sha256(data).hexdigest()
         self.blobs[digest] = data
+        if upload:
+            self.uploads.add(digest)
         return Artifact(sha256=digest, size=len(data))
 
     async def read(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:

@@ -70,3 +70,14 @@ async def test_a_deleted_program_is_gone(gateway: World) -> None:
     program = await upload(gateway)
     assert (await gateway.http.delete(f"/v1/programs/{program['id']}")).status_code == 204
     assert (await gateway.http.get(f"/v1/programs/{program['id']}")).status_code == 404
+
+
+async def test_what_was_uploaded_is_kept_unless_it_is_refused(gateway: World) -> None:
+    program = await upload(gateway)
+    assert not gateway.artifacts.uploads
+    again = await gateway.http.post("/v1/programs", json={"name": "hello", "source": SOURCE + "# more\n"})
+    assert again.status_code == 409
+    assert len(gateway.artifacts.uploads) == 1, "left to be removed"
+    added = await gateway.http.post(f"/v1/programs/{program['id']}/versions", json={"source": "x = 1\n"})
+    assert added.status_code == 201
+    assert len(gateway.artifacts.uploads) == 1

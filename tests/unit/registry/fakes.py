@@ -104,6 +104,7 @@ class MemoryBundles:
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.kept: set[str] = set()
 
     def stored(self, data: bytes) -> Artifact:
         digest = hashlib.sha256(data).hexdigest()
@@ -112,6 +113,9 @@ class MemoryBundles:
 
     async def put(self, data: bytes) -> Artifact:
         return self.stored(data)
+
+    async def keep(self, sha256: str) -> None:
+        self.kept.add(sha256)
 
     async def read_all(self, sha256: str, *, limit: int) -> bytes:
         if sha256 not in self.blobs:

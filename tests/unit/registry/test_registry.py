@@ -124,6 +124,17 @@ async def test_a_source_that_cannot_run_is_refused_and_nothing_kept(world: World
     assert (await world.registry.get(GetProgram(caller="alice", name="hello"))).program.latest.number == 1
 
 
+async def test_bundles_of_versions_are_kept_and_those_that_were_refused_are_not(world: World) -> None:
+    await world.create()
+    await world.add("second")
+    with pytest.raises(ProgramInvalid):
+        await world.add("bad")
+    with pytest.raises(NameTaken):
+        await world.create(TWO, source="third")
+    kept = {world.bundles.blobs[each] for each in world.bundles.kept}
+    assert kept == {b"good", b"second"}
+
+
 async def test_a_source_over_the_limit_is_refused_unread(world: World) -> None:
     with pytest.raises(ProgramInvalid, match="101 bytes; the limit is 100"):
         await world.create(source="x" * 101)

@@ -8,8 +8,8 @@ megabytes before it sends any, and shows a blob only under a name known beforeha
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -20,6 +20,11 @@ from qrt_contracts.faults import NotFound, TooLarge
 from qrt_contracts.ids import new_id
 from qrt_contracts.values import INLINE_BYTES, Artifact, Payload
 
+UPLOAD_GRACE = timedelta(hours=1)
+"""How long an upload is there that nobody has accepted: many times what judging one may take."""
+_UNTIL = "kept_until"
+_SWEPT = 1000
+"""Uploads removed at a time."""
 CHUNK_BYTES = 1024 * 1024
 """A blob is stored in pieces of this size; a read holds one of them at a time."""
 
@@ -27,31 +32,42 @@ CHUNK_BYTES = 1024 * 1024
 class ArtifactStore:
     """Content-addressed blobs. Everything streams: no blob is ever whole in memory."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         database = store.database("artifacts")
         self._files = database["fs.files"]
         self._chunks = database["fs.chunks"]
+        self._clock = clock
         self._indexed = False
 
-    async def put(self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None) -> Artifact:
+    async def put(
+        self,
+        data: bytes | AsyncIterable[bytes],
+        *,
+        limit: int | None = None,
+        upload: bool = False,
+    ) -> Artifact:
         """Store `data` and return its address; storing the same content twice keeps one copy.
 
-        A put that fails or is cancelled before all is written leaves nothing behind.
+        A put that fails or is cancelled before all is written leaves nothing behind. An `upload`, which may
+        be refused yet, is there for `UPLOAD_GRACE`, and for good once it was kept, or put otherwise.
 
         Raises:
             TooLarge: more than `limit` bytes.
         """
         await self._ensure_indexes()
+        until = self._clock() + UPLOAD_GRACE if upload else None
         if isinstance(data, bytes):
             _check(len(data), limit)
             known = Artifact(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-            if await self._find(known.sha256) is not None:
+            if await self._extend(known.sha256, until):
                 metrics.ARTIFACTS_STORED.labels("duplicate").inc()
                 return known
         identifier = new_id()
         try:
             artifact = await self._write_chunks(identifier, data, limit=limit)
-            published = await self._publish(identifier, artifact)
+            published = await self._publish(identifier, artifact, until)
+            while not published and not await self._extend(artifact.sha256, until):
+                published = await self._publish(identifier, artifact, until)  # the other copy has just gone
         except BaseException:
             metrics.ARTIFACTS_STORED.labels("refused").inc()
             await _to_its_end(self._abandon(identifier))
@@ -74,20 +90,50 @@ class ArtifactStore:
         metrics.ARTIFACT_BYTES.labels("written").inc(size)
         return Artifact(sha256=digest.hexdigest(), size=size)
 
-    async def _publish(self, identifier: str, artifact: Artifact) -> bool:
+    async def _publish(self, identifier: str, artifact: Artifact, until: datetime | None) -> bool:
         """Make the chunks a blob; False if there is one of that digest already."""
-        entry = {
+        entry: dict[str, Any] = {
             "_id": identifier,
             "filename": artifact.sha256,
             "length": artifact.size,
             "chunkSize": CHUNK_BYTES,
             "uploadDate": datetime.now(UTC),
         }
+        if until is not None:
+            entry[_UNTIL] = until
         try:
             await _to_its_end(self._files.insert_one(entry))
         except DuplicateKeyError:
             return False
         return True
+
+    async def _extend(self, sha256: str, until: datetime | None) -> bool:
+        """Let a blob stay until a moment, or for good; False if there is none, or none any more."""
+        while (found := await self._find(sha256)) is not None:
+            if _UNTIL not in found:
+                return True
+            change = {"$unset": {_UNTIL: ""}} if until is None else {"$set": {_UNTIL: until}}
+            # One that was kept meanwhile has no end any more, and must not be given one.
+            as_seen = {"_id": found["_id"], _UNTIL: found[_UNTIL]}
+            if (await self._files.update_one(as_seen, change)).matched_count:
+                return True
+        return False
+
+    async def keep(self, sha256: str) -> None:
+        """Let an upload stay for good; no error if there is none."""
+        await self._extend(sha256, None)
+
+    async def sweep(self) -> int:
+        """Remove the uploads that were not kept in time; return how many. Safe to do by many at once."""
+        await self._ensure_indexes()
+        now, gone = self._clock(), 0
+        async for each in self._files.find({_UNTIL: {"$lt": now}}, {"_id": 1}).limit(_SWEPT):
+            # Whoever keeps it, or uploads it again, at this very moment changes this one entry.
+            result = await self._files.delete_one({"_id": each["_id"], _UNTIL: {"$lt": now}})
+            if result.deleted_count:
+                await self._chunks.delete_many({"files_id": each["_id"]})
+                gone += 1
+        return gone
 
     async def read(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `end`, without reading the others.
@@ -167,6 +213,7 @@ class ArtifactStore:
     async def _ensure_indexes(self) -> None:
         if not self._indexed:
             await keep_index(self._files, "filename", unique=True, name="one_per_digest")
+            await keep_index(self._files, _UNTIL, sparse=True)
             await keep_index(self._chunks, [("files_id", 1), ("n", 1)], unique=True)
             self._indexed = True
 

@@ -240,8 +240,16 @@ class NotReached(Exception):
 class Artifacts(Protocol):
     """Where blobs are kept, addressed by the sha256 of their content."""
 
-    async def put(self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None) -> Artifact:
-        """Store a blob. Raises: TooLarge, for one of more than `limit` bytes."""
+    async def put(
+        self, data: bytes | AsyncIterable[bytes], *, limit: int | None = None, upload: bool = False
+    ) -> Artifact:
+        """Store a blob; an `upload` for a while, unless it is kept.
+
+        Raises: TooLarge, for one of more than `limit` bytes.
+        """
+
+    async def keep(self, sha256: str) -> None:
+        """Let an upload stay for good."""
 
     def read(self, sha256: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from `start` up to, not including, `end`. Raises: NotFound."""

@@ -1,6 +1,7 @@
 """The registry on real adapters."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,11 @@ from qrt_registry.intake import Intake
 from qrt_registry.ports import Clock
 from qrt_registry.service import Registry
 from qrt_registry.settings import RegistrySettings
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 300.0
+"""How often uploads that nobody has accepted are looked for."""
 
 
 def utc_now() -> datetime:
@@ -57,9 +63,18 @@ async def compose(
                 "commands": partial(_answer, bus, registry, programs),
                 "build-orders": builds.run,
                 "build-events": partial(_hear, bus, builds, kept),
+                "uploads": partial(_sweep, artifacts),
             },
             pings={"bus": bus.ping, "mongo": store.ping},
         )
+
+
+async def _sweep(artifacts: ArtifactStore) -> None:
+    """Remove what was uploaded and refused, some time after."""
+    while True:
+        if gone := await artifacts.sweep():
+            log.info("removed %d uploads that made no version", gone)
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 async def _answer(bus: Bus, registry: Registry, programs: MongoPrograms) -> None:

@@ -107,6 +107,9 @@ class Bundles(Protocol):
     async def put(self, data: bytes) -> Artifact:
         """Store a bundle, once for all that are equal."""
 
+    async def keep(self, sha256: str) -> None:
+        """Let a bundle that was uploaded stay for good."""
+
 
 class Inspector(Protocol):
     """Judges uploads without running them."""

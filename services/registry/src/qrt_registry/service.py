@@ -67,6 +67,7 @@ class Registry:
         program = domain.created(command, name, content, now=self._clock())
         await self._builds.open(program.id, program.latest, kind=program.kind)
         if await self._programs.insert(program):
+            await self._bundles.keep(program.latest.bundle.sha256)
             self._builds.look()
             return ProgramFound(program=program)
         if found := await self._repeated(command):
@@ -84,6 +85,7 @@ class Registry:
                 return await self._rebuilt(program, content)
             await self._builds.open(program.id, version, kind=program.kind)
             if await self._programs.add_version(program, version):
+                await self._bundles.keep(version.bundle.sha256)
                 self._builds.look()
                 return ProgramFound(
                     program=program.model_copy(update={"latest": version, "updated_at": version.created_at})

@@ -63,7 +63,7 @@ async def create(parts: Parts, request: Request, caller: Caller) -> Response:
         fields, field = dict(wanted), "image" if wanted.source is None else "source"
         source, kind = fields.pop("source"), wanted.kind
         fields["kind"] = kind or (ProgramKind.CONTAINER if source is None else ProgramKind.QUAFU)
-        bundle = await parts.artifacts.put(bundle_of(source, fields["kind"]))
+        bundle = await parts.artifacts.put(bundle_of(source, fields["kind"]), upload=True)
     await parts.directory.require_audience(caller, groups=fields["groups"])
     command = CreateProgram(
         caller=caller.name, rights=caller.rights, program_id=new_id(), bundle=bundle, **fields

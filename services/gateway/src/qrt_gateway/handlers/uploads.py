@@ -101,7 +101,7 @@ async def _taken(
 async def _stored(events: AsyncGenerator[_Event, None], artifacts: Artifacts, limit: int) -> Artifact:
     try:
         async with aclosing(_content(events)) as content:
-            return await artifacts.put(content, limit=limit)
+            return await artifacts.put(content, limit=limit, upload=True)
     except TooLarge:
         await _discard(events)
         raise TooLarge(f"the archive is larger than {limit} bytes", field=ARCHIVE) from None

@@ -177,12 +177,14 @@ async def judged(parts: Parts, command: CreateProgram | AddVersion, *, field: st
         ProgramInvalid: it cannot be accepted; nothing was changed.
     """
     try:
-        return (await parts.bus.request(command, deadline=UPLOAD_DEADLINE)).program
+        program = (await parts.bus.request(command, deadline=UPLOAD_DEADLINE)).program
     except ProgramInvalid as fault:
         if fault.field not in ("bundle", "source"):
             raise
         errors = tuple(FieldError(pointer=f"/{field}", detail=each.detail) for each in fault.errors)
         raise ProgramInvalid(fault.detail, field=field, errors=errors) from None
+    await parts.artifacts.keep(program.latest.bundle.sha256)  # a registry of an earlier release does not
+    return program
 
 
 def bundle_of(source: str | None, kind: ProgramKind) -> bytes:
@@ -224,7 +226,7 @@ async def _added(parts: Parts, request: Request, caller: Caller, program_id: str
             GetProgram(caller=caller.name, rights=caller.rights, program_id=program_id)
         )
         kind = found.program.kind
-    bundle = await parts.artifacts.put(bundle_of(wanted.source, kind))
+    bundle = await parts.artifacts.put(bundle_of(wanted.source, kind), upload=True)
     command = AddVersion(
         caller=caller.name, rights=caller.rights, program_id=program_id, bundle=bundle, image=wanted.image
     )

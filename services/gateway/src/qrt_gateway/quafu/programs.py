@@ -34,10 +34,11 @@ async def upload(asking: Asking) -> Response:
         rights=asking.caller.rights,
         program_id=new_id(),
         name=fields.name,
-        bundle=await asking.parts.artifacts.put(fields.data),
+        bundle=await asking.parts.artifacts.put(fields.data, upload=True),
         **({"visibility": Visibility.PRIVATE} | fields.described()),
     )
     found = await asking.parts.bus.request(command, deadline=UPLOAD_DEADLINE)
+    await asking.parts.artifacts.keep(found.program.latest.bundle.sha256)
     asking.about(f"program {found.program.id}")
     return asking.answer({"id": found.program.id})
 
@@ -50,9 +51,10 @@ async def update(asking: Asking) -> Response:
     fields = read_as(ProgramFields, body)
     bus, caller = asking.parts.bus, asking.caller
     if fields.data:
-        bundle = await asking.parts.artifacts.put(fields.data)
+        bundle = await asking.parts.artifacts.put(fields.data, upload=True)
         version = AddVersion(caller=caller.name, rights=caller.rights, program_id=program_id, bundle=bundle)
-        await bus.request(version, deadline=UPLOAD_DEADLINE)
+        found = await bus.request(version, deadline=UPLOAD_DEADLINE)
+        await asking.parts.artifacts.keep(found.program.latest.bundle.sha256)
     change = UpdateProgram(
         caller=caller.name,
         rights=caller.rights,
