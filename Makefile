@@ -7,7 +7,7 @@ ARGS ?=
 # Tests that load the whole machine or count what is on it; nothing else runs beside them.
 APART := tests/attacks tests/browser tests/chaos tests/docker tests/system/test_live.py
 
-.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker test-upgrade attacks chaos live check format bench bench-live bench-executor bench-peers \
+.PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker test-compose test-upgrade attacks chaos live check format bench bench-live bench-executor bench-peers \
 	bench-circuits bench-template lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
@@ -19,7 +19,7 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap chromium
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip debootstrap
-	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) $(ARGS)
+	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) --ignore=tests/compose $(ARGS)
 	scripts/tests $(APART) $(ARGS)
 
 test-cli: .venv/ready-dev  ## The command line, at a real terminal against a real server; a part of `make test`
@@ -45,6 +45,10 @@ test-upgrade: .venv/ready-dev  ## What earlier releases have stored and publishe
 test-docker: .venv/ready-dev  ## Container programs on an engine of their own (QRT_TEST_ENGINE=podman); a part of `make test` as root
 	@scripts/system-packages bwrap $(if $(filter podman,$(QRT_TEST_ENGINE)),podman,dockerd) busybox ip debootstrap
 	QRT_REQUIRE_ENGINE=1 $(BIN)/python -m pytest -m docker $(ARGS)
+
+test-compose: .venv/ready-dev  ## compose.yaml on an engine of its own, with base images made here; as root, minutes; no part of `make test`
+	@scripts/system-packages bwrap dockerd ip debootstrap
+	CI=true QRT_REQUIRE_ENGINE=1 $(BIN)/python -m pytest tests/compose --durations=0 $(ARGS)
 
 attacks: .venv/ready-dev  ## Hostile programs against the sandbox (also part of make test)
 	@scripts/system-packages bwrap

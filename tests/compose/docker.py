@@ -13,8 +13,9 @@ _PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 class Docker:
     """Runs commands against one engine."""
 
-    def __init__(self, daemon: Daemon, *, environ: Mapping[str, str]) -> None:
-        """`environ` goes to every command, on top of this process's variables."""
+    def __init__(self, daemon: Daemon, *, environ: Mapping[str, str], cwd: Path) -> None:
+        """`environ` goes to every command, on top of this process's variables; they run in `cwd`."""
+        self._cwd = cwd
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -38,7 +39,7 @@ class Docker:
                 timeout=seconds,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
-                cwd=Path(__file__).parents[2],
+                cwd=self._cwd,
             )
         except subprocess.TimeoutExpired as exc:
             told = (exc.stderr or b"")[-3000:]
