@@ -134,7 +134,8 @@ async def _roll(stack: Stack, load: Load, running: asyncio.Task[None], *, servic
             description=f"jobs beside the roll of {service}",
             seconds=120,
         )
-        assert not running.done(), "a request failed"
+        if running.done():
+            running.result()  # a request failed: raises what it was
         await _assert_new(stack, service, old=old)
 
 
