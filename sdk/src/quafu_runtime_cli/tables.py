@@ -49,6 +49,16 @@ def table(state: State, columns: Sequence[Column], rows: Iterable[Sequence[Any]]
         state.text(line)
 
 
+def listing(
+    state: State, document: Any, columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, empty: str
+) -> None:
+    """Tell a list as it was asked for: as one JSON document, or as a table."""
+    if state.json:
+        state.document(document)
+    else:
+        table(state, columns, rows, empty=empty)
+
+
 def facts(state: State, rows: Iterable[tuple[str, Any]]) -> None:
     """Write names and values; those without a value are left out."""
     shown = [(name, cell(value)) for name, value in rows if value not in (None, "", (), [], {})]

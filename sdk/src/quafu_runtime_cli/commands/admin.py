@@ -52,9 +52,6 @@ def users(context: click.Context, state: State) -> None:
     if context.invoked_subcommand is not None:
         return
     found = paged(state, lambda cursor: calls.list_accounts(cursor=cursor), "accounts")
-    if state.json:
-        state.document({"accounts": found})
-        return
     columns = (Column("NAME"), Column("ROLE"), Column("GROUPS"), Column("DISABLED"), Column("CREATED"))
     rows = [
         (
@@ -66,7 +63,7 @@ def users(context: click.Context, state: State) -> None:
         )
         for each in found
     ]
-    tables.table(state, columns, rows, empty="No accounts.")
+    tables.listing(state, {"accounts": found}, columns, rows, empty="No accounts.")
 
 
 @users.command("add")
@@ -107,14 +104,17 @@ def groups(context: click.Context, state: State) -> None:
     if context.invoked_subcommand is not None:
         return
     listed = paged(state, lambda cursor: calls.list_groups(cursor=cursor), "groups")
-    if state.json:
-        state.document({"groups": listed})
-        return
     rows = [
         (each["name"], ", ".join(each.get("members") or ()), tables.moment(each["created_at"]))
         for each in listed
     ]
-    tables.table(state, (Column("NAME"), Column("MEMBERS"), Column("CREATED")), rows, empty="No groups.")
+    tables.listing(
+        state,
+        {"groups": listed},
+        (Column("NAME"), Column("MEMBERS"), Column("CREATED")),
+        rows,
+        empty="No groups.",
+    )
 
 
 @groups.command("add")
@@ -166,9 +166,6 @@ def tokens(context: click.Context, state: State, account: str | None) -> None:
         context.default_map = {context.invoked_subcommand: {"account": account}}
         return
     found = state.service.client.send(calls.list_tokens(account))["tokens"]
-    if state.json:
-        state.document({"tokens": found})
-        return
     columns = (
         Column("ID", whole=True),
         Column("NAME"),
@@ -188,7 +185,7 @@ def tokens(context: click.Context, state: State, account: str | None) -> None:
         )
         for each in found
     ]
-    tables.table(state, columns, rows, empty="No tokens.")
+    tables.listing(state, {"tokens": found}, columns, rows, empty="No tokens.")
 
 
 @tokens.command("create")

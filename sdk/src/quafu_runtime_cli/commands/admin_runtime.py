@@ -21,9 +21,6 @@ MOST_LETTERS = 10_000
 def executors(state: State) -> None:
     """List the executors: their slots, what they run, how they isolate it."""
     told = state.service.client.send(calls.list_executors())
-    if state.json:
-        state.document(told)
-        return
     columns = (
         Column("NAME"),
         Column("SLOTS", right=True),
@@ -45,7 +42,7 @@ def executors(state: State) -> None:
         )
         for each in told["executors"]
     ]
-    tables.table(state, columns, rows, empty="No executor is here.")
+    tables.listing(state, told, columns, rows, empty="No executor is here.")
 
 
 @click.command("drain")
@@ -104,18 +101,14 @@ def dead_letters(state: State, queue: str | None, replay: str | None, replay_all
 
 def _queues(state: State) -> None:
     told = state.service.client.send(calls.list_dead_letters())
-    if state.json:
-        state.document(told)
-        return
     rows = [(each["queue"], each["letters"]) for each in told["queues"]]
-    tables.table(state, (Column("QUEUE"), Column("LETTERS", right=True)), rows, empty="No dead letters.")
+    tables.listing(
+        state, told, (Column("QUEUE"), Column("LETTERS", right=True)), rows, empty="No dead letters."
+    )
 
 
 def _letters(state: State, queue: str, limit: int) -> None:
     told = state.service.client.send(calls.read_dead_letters(queue, limit=limit))
-    if state.json:
-        state.document(told)
-        return
     columns = (
         Column("ID", whole=True),
         Column("REASON"),
@@ -125,7 +118,7 @@ def _letters(state: State, queue: str, limit: int) -> None:
         Column("BODY"),
     )
     rows = [_letter(each) for each in told["letters"]]
-    tables.table(state, columns, rows, empty="No dead letters.")
+    tables.listing(state, told, columns, rows, empty="No dead letters.")
 
 
 def _letter(letter: dict[str, Any]) -> tuple[Any, ...]:
@@ -159,9 +152,6 @@ def audit(state: State, account: str | None, action: str | None, limit: int) -> 
         cursor = told.get("next_cursor")
         if cursor is None:
             break
-    if state.json:
-        state.document({"entries": found})
-        return
     columns = (
         Column("AT"),
         Column("ACCOUNT"),
@@ -173,7 +163,7 @@ def audit(state: State, account: str | None, action: str | None, limit: int) -> 
     )
     names = ("account", "action", "resource", "outcome", "address", "token")
     rows = [(tables.moment(each["at"]), *(each.get(name) for name in names)) for each in found]
-    tables.table(state, columns, rows, empty="Nothing yet.")
+    tables.listing(state, {"entries": found}, columns, rows, empty="Nothing yet.")
 
 
 COMMANDS = (executors, drain, undrain, dead_letters, audit)

@@ -13,9 +13,6 @@ from quafu_runtime_cli.tables import Column
 def backends_command(state: State) -> None:
     """List where circuits can run: simulators, and machines of the Quafu cloud."""
     found = state.service.backends()
-    if state.json:
-        state.document({"backends": [each.model_dump(mode="json") for each in found]})
-        return
     columns = (
         Column("NAME", whole=True),
         Column("STATUS"),
@@ -28,7 +25,13 @@ def backends_command(state: State) -> None:
         (each.name, each.status, each.qubits, each.queue, each.executors, _kind(each.simulated))
         for each in found
     ]
-    tables.table(state, columns, rows, empty="No executor serves a backend now.")
+    tables.listing(
+        state,
+        {"backends": [each.model_dump(mode="json") for each in found]},
+        columns,
+        rows,
+        empty="No executor serves a backend now.",
+    )
 
 
 def _kind(simulated: bool) -> str:

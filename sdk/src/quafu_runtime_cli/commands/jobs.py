@@ -57,10 +57,13 @@ def jobs_command(
         tag=tag,
         owner=None if owner == "me" else owner,
     )
-    if state.json:
-        state.document({"jobs": [each.model_dump(mode="json") for each in found], "more": more})
-        return
-    tables.table(state, COLUMNS, [_row(each) for each in found], empty="No jobs.")
+    tables.listing(
+        state,
+        {"jobs": [each.model_dump(mode="json") for each in found], "more": more},
+        COLUMNS,
+        [_row(each) for each in found],
+        empty="No jobs.",
+    )
     if more:
         state.say(f"There are more: --limit {2 * limit}, or --all.")
 

@@ -129,9 +129,6 @@ def programs_command(state: State, program: str | None, scope: str, source: bool
     if source:
         raise usage("--source needs a program")
     found = _all(state, scope)
-    if state.json:
-        state.document({"programs": [each.model_dump(mode="json") for each in found]})
-        return
     columns = (
         Column("NAME"),
         Column("KIND"),
@@ -156,7 +153,9 @@ def programs_command(state: State, program: str | None, scope: str, source: bool
         for each in found
     ]
     empty = "No programs yet: quafu-runtime init NAME makes one, quafu-runtime upload brings it here."
-    tables.table(state, columns, rows, empty=empty)
+    tables.listing(
+        state, {"programs": [each.model_dump(mode="json") for each in found]}, columns, rows, empty=empty
+    )
 
 
 def _all(state: State, scope: str) -> list[ProgramView]:

@@ -51,12 +51,9 @@ def result_command(state: State, job: str, wait: bool, timeout: float | None, ou
 def files_command(state: State, job: str) -> None:
     """List the files that a job has left in its output directory, once it has ended."""
     found = state.service.client.send(calls.list_files(job))
-    if state.json:
-        state.document(found.model_dump(mode="json"))
-        return
     rows = [(each.name, tables.size(each.size), each.sha256[:12]) for each in found.files]
     columns = (Column("NAME"), Column("SIZE", right=True), Column("SHA256"))
-    tables.table(state, columns, rows, empty="No files.")
+    tables.listing(state, found.model_dump(mode="json"), columns, rows, empty="No files.")
     for skipped in found.skipped_files:
         state.say(f"Not kept: {tables.cell(skipped.name)}: {tables.cell(skipped.reason)}")
 
