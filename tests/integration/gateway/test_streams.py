@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -161,6 +162,26 @@ async def test_who_may_not_listen_gets_a_problem_instead_of_a_socket(
     assert (response.status_code, json.loads(response.body or b"")["code"]) == (status, code)
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["x-request-id"]
+
+
+async def test_a_refused_websocket_is_told_of_in_one_line_and_is_no_error(
+    served: tuple[World, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, url = served
+    caplog.set_level("INFO")
+    for token in ("wrong-token", TOKEN):
+        with pytest.raises(websockets.InvalidStatus):
+            async with listener(url, token):
+                raise AssertionError
+    await wait_until(
+        lambda: [each.getMessage().split()[2] for each in ours(caplog)] == ["401", "404"],
+        description="a line for each",
+    )
+    assert [each.getMessage() for each in caplog.records if each.levelname not in ("DEBUG", "INFO")] == []
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [each for each in caplog.records if each.name == "qrt_gateway.handlers.envelope"]
 
 
 async def test_a_websocket_where_there_is_none_is_refused_in_words(served: tuple[World, str]) -> None:

@@ -123,6 +123,13 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if scope := getattr(self, "scope", None):
             scope["extensions"][WRITE] = {"write": self.write_message}
 
+    @override
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.close_sent and self.initial_response is not None:
+            # Refused with an answer of its own: the handshake is over, and nothing is left to complain of.
+            self.handshake_complete = True
+
     def write_message(self, message: bytes) -> bool:
         """Write a whole message if the connection stands and its buffer is not full; tell if it was."""
         if not self.handshake_complete or self.close_sent or self.transport.is_closing():
