@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from qrt_chassis import tracing
+from qrt_chassis.bounded import Bounded
 from qrt_chassis.bus.port import Bus
 from qrt_chassis.logging import bind
 from qrt_chassis.sealing import Seal, SealBroken
@@ -114,8 +114,8 @@ class Executor:
         self._idle.set()
         self._stopping = False
         self._held_off = False
-        self._returned: OrderedDict[str, int] = OrderedDict()
-        self._taken: OrderedDict[Key, None] = OrderedDict()
+        self._returned: Bounded[str, int] = Bounded(_REMEMBERED)
+        self._taken: Bounded[Key, None] = Bounded(_TAKEN)
         self.changed = asyncio.Event()
         """Set whenever a heartbeat would say something new."""
 
@@ -147,8 +147,6 @@ class Executor:
         if key in self._taken:
             return False
         self._taken[key] = None
-        if len(self._taken) > _TAKEN:
-            self._taken.popitem(last=False)
         return True
 
     def _why_not(self, kind: ProgramKind) -> str | None:
@@ -272,10 +270,7 @@ class Executor:
 
     def _given_back(self, job_id: str, verdict: Verdict, often: str) -> Verdict:
         """Return the verdict that gives a job back, unless that has happened too `often`."""
-        times = self._returned.pop(job_id, 0) + 1
-        self._returned[job_id] = times
-        while len(self._returned) > _REMEMBERED:
-            self._returned.popitem(last=False)
+        times = self._returned[job_id] = self._returned.get(job_id, 0) + 1
         return verdict if times <= _REFUSALS else _fault(often)
 
     def _report(

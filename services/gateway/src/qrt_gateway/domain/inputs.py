@@ -1,12 +1,12 @@
 """Judging a job's input by its program's signature, before the job is queued. Pure."""
 
-from collections import OrderedDict
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator
 
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.faults import FieldError, InvalidRequest, field_errors
 from qrt_contracts.values import ProgramKind
 from qrt_gateway.domain.shapes import TooManyChoices, check, validator_of
@@ -29,7 +29,7 @@ class Inputs:
     """Checks inputs; remembers what it made of the signatures it has seen last."""
 
     def __init__(self) -> None:
-        self._made: OrderedDict[_Key, SchemaValidator | None] = OrderedDict()
+        self._made: Bounded[_Key, SchemaValidator | None] = Bounded(2 * _REMEMBERED)
 
     def knows(self, digest: str) -> bool:
         """Tell whether a signature of that digest need not be read again."""
@@ -65,8 +65,6 @@ class Inputs:
         schema = _schema_in(signature)
         self._made[digest, True] = validator_of(schema) if schema is not None else None
         self._made[digest, False] = validator_of(schema, depth=SHALLOW) if schema is not None else None
-        while len(self._made) > 2 * _REMEMBERED:
-            self._made.popitem(last=False)
 
 
 def object_input(value: Any, kind: ProgramKind) -> Any:

@@ -1,8 +1,8 @@
 """Which states of many jobs one listener was told: each once, in the order in which they were reached."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.api import StateFrame
 from qrt_contracts.events import JobChanged
 from qrt_gateway.domain.following import rank_of
@@ -15,7 +15,7 @@ class Told:
     """Remembers the newest state told of each job."""
 
     def __init__(self) -> None:
-        self._ranks: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._ranks: Bounded[str, tuple[int, int]] = Bounded(REMEMBERED)
 
     def fresh(self, news: Iterable[JobChanged]) -> Iterator[StateFrame]:
         """Yield the states among `news` that are newer than what was told, and note them as told."""
@@ -24,7 +24,4 @@ class Told:
             if rank <= self._ranks.get(each.job_id, (-1, 0)):
                 continue
             self._ranks[each.job_id] = rank
-            self._ranks.move_to_end(each.job_id)
-            if len(self._ranks) > REMEMBERED:
-                self._ranks.popitem(last=False)
             yield StateFrame(job_id=each.job_id, status=each.status, attempt=each.attempt)

@@ -6,9 +6,10 @@ for ever, as each message resets that client's count. So whoever was told the en
 within a pause, is told only that there is no more.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from qrt_chassis.bounded import Bounded
 
 PAUSE_SECONDS = 12.0
 """Whoever stays away longer than this is no such client, and gets everything again."""
@@ -29,7 +30,7 @@ class Repeats:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._told: OrderedDict[tuple[str, str], _Told] = OrderedDict()
+        self._told: Bounded[tuple[str, str], _Told] = Bounded(SIZE)
 
     def __len__(self) -> int:
         return len(self._told)
@@ -37,10 +38,7 @@ class Repeats:
     def told(self, token: str, job_id: str) -> None:
         """Note that the end of a job was delivered; `token` is a digest."""
         now = self._monotonic()
-        self._told.pop((token, job_id), None)
         self._told[(token, job_id)] = _Told(now, now)
-        while len(self._told) > SIZE:
-            self._told.popitem(last=False)
 
     def again(self, token: str, job_id: str) -> bool:
         """Tell whether this connection is such a client's, back again."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.faults import Conflict, InvalidRequest, NotAuthenticated, NotFound, Overloaded
 from qrt_contracts.ids import new_id
 from qrt_contracts.rights import Role, Scope
@@ -67,7 +67,7 @@ class Accounts:
         self._store = store
         self._clock = clock
         self._monotonic = monotonic
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: Bounded[str, _Known] = Bounded(MEMORY_SIZE)
         self._asking: dict[str, asyncio.Lock] = {}
         self._revocations = 0
         self._uses: dict[str, datetime] = {}
@@ -279,8 +279,6 @@ class Accounts:
         known = _Known(token, caller, account, self._monotonic() + MEMORY_SECONDS)
         if before == self._revocations:  # otherwise what was read may be older than a revocation
             self._known[digest] = known
-        while len(self._known) > MEMORY_SIZE:
-            self._known.popitem(last=False)
         return known
 
     def _note_use(self, token: Token) -> None:

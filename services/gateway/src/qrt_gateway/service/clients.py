@@ -1,9 +1,9 @@
 """OAuth2 clients of accounts, and the short-lived tokens they get for their secrets (RFC 6749, 4.4)."""
 
 import hmac
-from collections import OrderedDict
 from datetime import datetime, timedelta
 
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.faults import Conflict, NotAuthenticated, NotFound
 from qrt_contracts.ids import new_id
 from qrt_gateway.domain.accounts import (
@@ -36,7 +36,7 @@ class Clients:
         self._store = store
         self._accounts = accounts
         self._clock = clock
-        self._given: OrderedDict[str, tuple[str, datetime]] = OrderedDict()
+        self._given: Bounded[str, tuple[str, datetime]] = Bounded(REMEMBERED)
 
     async def create(self, caller: Caller, *, name: str) -> tuple[Client, str]:
         """Give the caller's account a client; return it and its secret.
@@ -96,11 +96,5 @@ class Clients:
             await self._store.forget_tokens(client_id, before=now)
             until = now + LIFETIME
             text = await self._accounts.issue_to(client, expires_at=until)
-            self._remember(client_id, text, until)
+            self._given[client_id] = (text, until)
         return client.account, text, int((until - now).total_seconds())
-
-    def _remember(self, client_id: str, text: str, until: datetime) -> None:
-        self._given.pop(client_id, None)
-        self._given[client_id] = (text, until)
-        while len(self._given) > REMEMBERED:
-            self._given.popitem(last=False)

@@ -1,10 +1,10 @@
 """What the executors said of themselves a moment ago: a small live view of their heartbeats."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from qrt_chassis.bounded import Bounded
 from qrt_chassis.bus.port import Bus, Subscription
 from qrt_contracts.events import Heartbeat
 from qrt_contracts.ids import new_id
@@ -27,8 +27,8 @@ class Fleet:
     def __init__(self, bus: Bus, *, monotonic: Callable[[], float]) -> None:
         self._bus = bus
         self._monotonic = monotonic
-        self._beats: OrderedDict[str, tuple[float, Heartbeat]] = OrderedDict()
-        self._backends: OrderedDict[str, Offer] = OrderedDict()
+        self._beats: Bounded[str, tuple[float, Heartbeat]] = Bounded(MAX_EXECUTORS)
+        self._backends: Bounded[str, Offer] = Bounded(MAX_BACKENDS)
         self._heard = asyncio.Event()
         self._started = monotonic()
 
@@ -57,7 +57,7 @@ class Fleet:
         await self._first()
         offered = together(self._current())
         for offer in offered:
-            self._remember(offer)
+            self._backends[offer.info.name] = offer
         gone = [each.nobodys() for name, each in self._backends.items() if name not in map(_name, offered)]
         return sorted((*offered, *gone), key=_name)
 
@@ -85,18 +85,10 @@ class Fleet:
         if known is not None and beat.incarnation < known[1].incarnation:
             return  # a late one, of a life that another followed
         for offer in together([beat]):
-            self._remember(offer)
+            self._backends[offer.info.name] = offer
         self._beats.pop(beat.executor, None)
         if not beat.leaving:
             self._beats[beat.executor] = (self._monotonic(), beat)
-        while len(self._beats) > MAX_EXECUTORS:
-            self._beats.popitem(last=False)
-
-    def _remember(self, offer: Offer) -> None:
-        self._backends[offer.info.name] = offer
-        self._backends.move_to_end(offer.info.name)
-        while len(self._backends) > MAX_BACKENDS:
-            self._backends.popitem(last=False)
 
 
 def _name(offer: Offer) -> str:

@@ -4,8 +4,7 @@ Who submits a job mostly waits for its result at once, at the same gateway. What
 stored and all news of it since say what it is now, so nobody has to be asked.
 """
 
-from collections import OrderedDict
-
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.events import JobChanged
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL
@@ -19,8 +18,8 @@ class Fresh:
     """Bounded: the oldest is forgotten first, and then asked for."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._jobs: Bounded[str, Job] = Bounded(MAX_JOBS)
+        self._ended: Bounded[str, None] = Bounded(MAX_JOBS)
 
     def submitted(self, job: Job) -> None:
         """Note a job as its submission was answered, unless news of its end came first."""
@@ -29,14 +28,12 @@ class Fresh:
         known = self._jobs.get(job.id)
         if known is None or known.attempt <= job.attempt:
             self._jobs[job.id] = job
-        _bound(self._jobs)
 
     def changed(self, news: JobChanged) -> None:
         """Note what becomes of a job."""
         if news.status in TERMINAL:
             self._jobs.pop(news.job_id, None)
             self._ended[news.job_id] = None
-            _bound(self._ended)
         elif (job := self._jobs.get(news.job_id)) and news.attempt >= job.attempt:
             told = news.model_dump(include={"status", "attempt", "last_output"})
             self._jobs[news.job_id] = job.model_copy(update=told)
@@ -49,8 +46,3 @@ class Fresh:
     def forget_all(self) -> None:
         """Let go of everything: news may have been lost."""
         self._jobs.clear()
-
-
-def _bound(known: OrderedDict[str, Job] | OrderedDict[str, None]) -> None:
-    while len(known) > MAX_JOBS:
-        known.popitem(last=False)

@@ -1,9 +1,9 @@
 """What only programs and backends may read: sealed before it is kept or sent, opened by executors."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from qrt_chassis.bounded import Bounded
 from qrt_chassis.sealing import Seal, SealBroken, for_account, for_jobs_of
 from qrt_contracts.faults import Conflict, InvalidRequest, NotFound
 from qrt_contracts.values import Confidential
@@ -33,7 +33,7 @@ class Secrets:
         self._seal = seal
         self._clock = clock
         self._monotonic = monotonic
-        self._known: OrderedDict[str, tuple[float, dict[str, str]]] = OrderedDict()
+        self._known: Bounded[str, tuple[float, dict[str, str]]] = Bounded(MEMORY_SIZE)
 
     async def keep(self, account: str, cloud: str, token: str) -> datetime:
         """Keep an account's token for a cloud in place of an earlier one; return when that was.
@@ -99,9 +99,6 @@ class Secrets:
             found = [await self._store.credential(account, cloud) for cloud in CLOUDS]
             sealed = {each.cloud: each.sealed for each in found if each is not None}
             self._known[account] = (now + MEMORY_SECONDS, sealed)
-            self._known.move_to_end(account)
-            while len(self._known) > MEMORY_SIZE:
-                self._known.popitem(last=False)
         return {cloud: self._opened(account, cloud, text) for cloud, text in sealed.items()}
 
     def _opened(self, account: str, cloud: str, sealed: str) -> str:

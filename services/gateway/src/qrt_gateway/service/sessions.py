@@ -1,10 +1,10 @@
 """The web console's sessions: made for a token, ended with it."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.faults import NotAuthenticated
 from qrt_gateway.domain.accounts import Caller, digest_of
 from qrt_gateway.domain.sessions import LIFETIME, Session, new_cookie
@@ -39,7 +39,7 @@ class Sessions:
         self._accounts = accounts
         self._clock = clock
         self._monotonic = monotonic
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: Bounded[str, _Known] = Bounded(MEMORY_SIZE)
         self._ends = 0
 
     async def begin(self, secret: str) -> tuple[str, Caller]:
@@ -93,7 +93,4 @@ class Sessions:
         session = await self._store.session(digest)
         if session is not None and before == self._ends:
             self._known[digest] = _Known(session, self._monotonic() + MEMORY_SECONDS)
-            self._known.move_to_end(digest)
-        while len(self._known) > MEMORY_SIZE:
-            self._known.popitem(last=False)
         return session

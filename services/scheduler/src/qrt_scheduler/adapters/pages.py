@@ -6,11 +6,11 @@ owner. So whoever asks for a second page makes the ids of many pages known, and 
 
 import time
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qrt_chassis.bounded import Bounded
 from qrt_chassis.store import Store
 
 Document = dict[str, Any]
@@ -48,7 +48,7 @@ class Pages:
         self._jobs = store.database(database)["jobs"]
         self._monotonic = monotonic
         self._wall = wall
-        self._known: OrderedDict[tuple[tuple[str, str], ...], _Known] = OrderedDict()
+        self._known: Bounded[tuple[tuple[str, str], ...], _Known] = Bounded(LISTS)
 
     async def read(self, query: Mapping[str, Any], *, limit: int, before: str | None) -> list[Document]:
         """Return up to `limit` documents that match, with ids below `before`."""
@@ -95,9 +95,6 @@ class Pages:
         ids = [before, *[each["_id"] async for each in found]]
         whole = len(ids) <= AHEAD
         self._known[key] = _Known(ids, whole, self._monotonic() + KNOWN_SECONDS)
-        self._known.move_to_end(key)
-        while len(self._known) > LISTS:
-            self._known.popitem(last=False)
         return ids[1:], whole
 
     def _settled(self, identifier: str) -> bool:

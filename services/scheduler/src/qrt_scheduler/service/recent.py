@@ -4,8 +4,7 @@ Only a guess: another replica may have changed a job since. Each change is guard
 from, so that one made from a stale guess changes nothing, and whoever made it reads the job and tries again.
 """
 
-from collections import OrderedDict
-
+from qrt_chassis.bounded import Bounded
 from qrt_contracts.jobs import Job
 from qrt_contracts.states import TERMINAL
 
@@ -18,7 +17,7 @@ class Recent:
     """The unfinished jobs that were stored last, `MOST` of them."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: Bounded[str, Job] = Bounded(MOST)
 
     def stored(self, job: Job) -> None:
         """Take note of a job as it was just stored."""
@@ -26,8 +25,6 @@ class Recent:
         if job.status in TERMINAL or job.input.size > LARGEST_BYTES:
             return
         self._jobs[job.id] = job
-        while len(self._jobs) > MOST:
-            self._jobs.popitem(last=False)
 
     def take(self, job_id: str) -> Job | None:
         """Return a job as it was stored last, once: whoever finds it stale reads it the next time."""

@@ -1,7 +1,8 @@
 """Attempts that were the newest of their jobs a moment ago: their outputs are stored without asking again."""
 
-from collections import OrderedDict
 from collections.abc import Callable
+
+from qrt_chassis.bounded import Bounded
 
 SECONDS = 1.0
 """How long an attempt that was the newest is taken to be so still."""
@@ -13,15 +14,11 @@ class Trusted:
 
     def __init__(self, *, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._until: OrderedDict[tuple[str, int], float] = OrderedDict()
+        self._until: Bounded[tuple[str, int], float] = Bounded(MOST)
 
     def note(self, job_id: str, attempt: int) -> None:
         """Note that an attempt is its job's newest, and not lost."""
-        key = job_id, attempt
-        self._until[key] = self._monotonic() + SECONDS
-        self._until.move_to_end(key)
-        while len(self._until) > MOST:
-            self._until.popitem(last=False)
+        self._until[job_id, attempt] = self._monotonic() + SECONDS
 
     def forget(self, job_id: str, attempt: int) -> None:
         """Note that an attempt was given up."""

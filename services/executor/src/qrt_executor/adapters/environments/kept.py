@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
+from qrt_chassis.bounded import Bounded
 from qrt_chassis.tasks import Tasks
 from qrt_executor import metrics
 from qrt_executor.adapters.environments.builder import Builder
@@ -28,7 +27,6 @@ from qrt_executor.ports import BuildFailed, Environment, Remark
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 
 _FAILURE_SECONDS = 60.0
 """How long a failed build is not tried again; one whose index was away is tried at once."""
@@ -84,8 +82,8 @@ class KeptEnvironments:
         self._jailed = jailed
         self._tasks = Tasks("builds")
         self._flights: dict[str, _Flight] = {}
-        self._failures: OrderedDict[str, tuple[float, BuildFailed]] = OrderedDict()
-        self._resolved: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
+        self._failures: Bounded[str, tuple[float, BuildFailed]] = Bounded(_REMEMBERED)
+        self._resolved: Bounded[str, tuple[float, tuple[str, ...]]] = Bounded(_REMEMBERED)
 
     @asynccontextmanager
     async def hold(self, wanted: Wanted, *, say: Remark) -> AsyncIterator[Environment]:
@@ -213,7 +211,6 @@ class KeptEnvironments:
             except NotAllowed as exc:
                 raise BuildFailed(str(exc)) from None
             self._resolved[wanted.digest] = (time.monotonic() + _RESOLVED_SECONDS, lock)
-            _bound(self._resolved)
         key = lock_key(lock)
         if self._directory.is_complete(key):
             return  # other requirements came to the same, and its users may hold it for hours
@@ -247,15 +244,9 @@ class KeptEnvironments:
     def _remembered(self, wanted: Wanted, failure: BuildFailed) -> BuildFailed:
         if not failure.retryable:
             self._failures[wanted.digest] = (time.monotonic() + _FAILURE_SECONDS, failure)
-            _bound(self._failures)
         return failure
 
 
 def _stopped(reason: str, flight: _Flight) -> BuildFailed:
     during = blame.unfinished(flight.lines)
     return BuildFailed(blame.with_tail(f"the build was ended{during}: {reason}", flight.lines))
-
-
-def _bound(held: "OrderedDict[str, T]") -> None:
-    while len(held) > _REMEMBERED:
-        held.popitem(last=False)
