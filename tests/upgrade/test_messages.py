@@ -141,7 +141,7 @@ async def test_a_submission_heard_again_and_a_cancellation_are_understood(rollin
 
 async def test_news_of_the_release_s_scheduler_reach_listeners(rolling: Rolling) -> None:
     """`job.changed` wakes a request that waits; `job.ended` is for webhooks, where the release has them."""
-    job_id = rolling.job("image") if "image" in rolling.whole.jobs else rolling.job("queued bare")
+    job_id = rolling.job("queued bare")
     path = f"/v1/jobs/{job_id}/stream"
     changes = [each for each in rolling.recorded.of_schema("job.changed") if each.data["status"] == "RUNNING"]
     async with rolling.whole.clients["alice"].stream("GET", path) as stream:
@@ -255,7 +255,7 @@ async def test_whatever_was_said_today_could_be_read_by_the_release(rolling: Rol
             continue
         jsonschema_rs.validator_for(schema).validate(heard.data)
         checked.add(heard.schema)
-    assert checked >= {"job.submitted", "job.changed", "work.run_attempt", "work.cancel_attempt"}, checked
+    assert checked >= {"scheduler.list_jobs", "registry.list_programs"}, checked
 
 
 async def _dead(rolling: Rolling) -> dict[str, int]:

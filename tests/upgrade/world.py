@@ -36,6 +36,8 @@ from tests.upgrade.recording import Recording
 
 OFF = HealthSettings(port=0)
 MEMORY = BusSettings(url=SecretStr("memory://"))
+LEASE_SECONDS = 600
+"""A recorded executor beats once, and must not be taken for dead on a slow machine."""
 FOR_EVER_DAYS = 36_500
 """Recordings grow old; what is in them is not to be forgotten for that."""
 
@@ -155,7 +157,9 @@ async def _composed(
     executor: tuple[Path, Path] | None,
 ) -> list[Service]:
     registry = RegistrySettings(bus=bus, mongo=mongo, health=OFF)
-    scheduler = SchedulerSettings(bus=bus, mongo=mongo, health=OFF, keep_days=FOR_EVER_DAYS)
+    scheduler = SchedulerSettings(
+        bus=bus, mongo=mongo, health=OFF, keep_days=FOR_EVER_DAYS, lease_seconds=LEASE_SECONDS
+    )
     gateway = GatewaySettings(
         bus=bus,
         mongo=mongo,
