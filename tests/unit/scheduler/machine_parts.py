@@ -184,6 +184,7 @@ def _head(job: Job) -> JobHead:
         priority=job.priority,
         max_running=job.run.quota.running,
         needs=Needs.of(job.run.kind, job.run.resources),
+        environment=job.environment_key,
         status=job.status,
         attempt=job.attempt,
         executor=newest.executor if newest else None,

@@ -56,6 +56,8 @@ class JobSubmitted(Event):
     max_running: int | None = None
     kind: ProgramKind = ProgramKind.QUAFU
     resources: Resources = Resources()
+    environment: str | None = None
+    """The key of its environment, if it has one that was resolved."""
 
     @override
     def routing_key(self) -> str:
@@ -130,7 +132,7 @@ class Heartbeat(Event):
     """Programs it can run: CONTAINER only where it has an engine."""
     backends: tuple[BackendInfo, ...] = ()
     warm_environments: tuple[str, ...] = ()
-    """Keys of the environments in which a job starts at once, as many as are worth telling."""
+    """Keys (`EnvironmentSpec.key`) of the environments in which a job starts at once."""
     cpus: float | None = None
     memory_bytes: int | None = None
     gpus: int = 0

@@ -87,6 +87,11 @@ class Job(Value):
     ended_at: datetime | None = None
 
     @property
+    def environment_key(self) -> str | None:
+        """What heartbeats call the environment it runs in; None where none was resolved."""
+        return self.run.environment.key if self.run.environment else None
+
+    @property
     def newest(self) -> Attempt | None:
         """The newest attempt, None before the first."""
         return self.attempts[-1] if self.attempts else None

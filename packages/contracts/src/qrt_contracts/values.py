@@ -1,5 +1,6 @@
 """The value types that several services share: programs, versions, limits, payloads, outputs."""
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -133,6 +134,18 @@ class EnvironmentSpec(Value):
     """JSON array of requirement lines (PEP 508 and pip's options), normalised and sorted."""
     lock: Payload | None = None
     """JSON array of pinned lines with their hashes, once something has resolved them."""
+
+    @property
+    def key(self) -> str | None:
+        """What heartbeats call the environment of this lock; None while there is none."""
+        if self.lock is None:
+            return None
+        return self.lock.artifact.sha256 if self.lock.artifact else environment_key(self.lock.text or "")
+
+
+def environment_key(lock: str) -> str:
+    """Return what heartbeats call the environment of a lock, given as the JSON text that versions hold."""
+    return hashlib.sha256(lock.encode()).hexdigest()
 
 
 class BuildState(StrEnum):

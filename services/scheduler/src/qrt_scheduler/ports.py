@@ -57,6 +57,7 @@ class JobHead:
     priority: int
     max_running: int | None
     needs: Needs
+    environment: str | None
     status: JobState
     attempt: int
     executor: str | None

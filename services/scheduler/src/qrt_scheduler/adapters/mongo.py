@@ -53,6 +53,7 @@ _HEAD = {
     "attempt": 1,
     "cancel_requested": 1,
     "attempts": 1,
+    "environment": 1,
 }
 
 
@@ -276,8 +277,10 @@ class MongoOutputs:
 def _document(job: Job) -> dict[str, Any]:
     # `ended_on` is the one date among the texts: what retention looks jobs up by.
     ended = {"ended_on": job.ended_at} if job.ended_at else {}
+    # The key is stored beside the lock, so that taking over reads no locks.
+    key = {"environment": job.environment_key} if job.environment_key else {}
     # What `share` alone writes is no part of any other change.
-    return job.model_dump(mode="json", exclude={"id", "shares"}) | ended
+    return job.model_dump(mode="json", exclude={"id", "shares"}) | ended | key
 
 
 def _job(document: dict[str, Any]) -> Job:
@@ -306,6 +309,7 @@ def _head(document: dict[str, Any], status: JobState) -> JobHead | None:
             program_id=run["program_id"],
             max_running=(run.get("quota") or {}).get("running"),
             needs=Needs.of(ProgramKind(run["kind"]), Resources.model_validate(run.get("resources") or {})),
+            environment=document.get("environment"),
             priority=document["priority"],
             status=status,
             attempt=document["attempt"],

@@ -38,6 +38,8 @@ class Waiting:
     max_running: int | None = None
     """How many jobs of this program may run at once."""
     needs: Needs = UNDEMANDING
+    environment: str | None = None
+    """The key of its environment: where that is warm it starts at once."""
     trace: str | None = field(default=None, compare=False)
     """The span that queued it."""
 

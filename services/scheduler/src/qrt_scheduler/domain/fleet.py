@@ -3,13 +3,16 @@
 Times are readings of one monotonic clock, in seconds, passed in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from qrt_contracts.events import Heartbeat
 from qrt_contracts.values import Isolation
 from qrt_scheduler.domain.needs import UNDEMANDING, Ability, Needs
 
+WARM_LOOKED_AT = 32
+"""Executors that have an environment warm, of which the one with the most room is taken."""
 UNLISTED_GRACE_SECONDS = 5.0
 """How long an order may be on its way before an executor that does not list it has lost it."""
 
@@ -50,6 +53,8 @@ class Executor:
     """It has refused an attempt; its next heartbeat tells whether it has room again."""
     filed: int = 0
     """Under how many free slots the fleet has it."""
+    warm: tuple[str, ...] = ()
+    """Keys of the environments that are warm in it."""
 
     @property
     def free(self) -> int:
@@ -83,6 +88,8 @@ class Fleet:
         self._by_executor: dict[str, dict[str, Lease]] = {}
         self._by_room: dict[int, dict[str, Executor]] = {}
         """Executors with so many free slots, at least one, by name."""
+        self._warm: dict[str, dict[str, Executor]] = {}
+        """Executors in which an environment is warm, by its key and by name."""
 
     def heard(self, beat: Heartbeat, now: float) -> bool:
         """Take note of a heartbeat; False if it is a late one, of an incarnation that another followed.
@@ -114,20 +121,42 @@ class Fleet:
         known.heard, known.full = now, False
         known.ability = Ability.told_by(beat)
         self._file(known)
+        self._note_warm(known, beat.warm_environments)
         if beat.slots or beat.draining:  # one that is drained comes back
             self._abilities[known.ability] = now
         return True
 
-    def room(self, needs: Needs | None = None, *, spare: Executor | None = None) -> Executor | None:
+    def room(
+        self, needs: Needs | None = None, *, spare: Executor | None = None, warm: str | None = None
+    ) -> Executor | None:
         """Return the executor with the most room that can take a job now, None if there is none.
 
-        `spare` is kept free for another job. Without `needs`, any room counts.
+        `spare` is kept free for another job. Without `needs`, any room counts. Of those with room, one in
+        which the environment `warm` is warm goes first; nobody waits for one.
         """
+        if needs and warm and (found := self._warm_room(needs, warm, spare)):
+            return found
         for free in sorted(self._by_room, reverse=True):
             for each in self._by_room[free].values():
                 if each is not spare and (each.takes(needs) if needs else each.free > 0):
                     return each
         return None
+
+    def _warm_room(self, needs: Needs, warm: str, spare: Executor | None) -> Executor | None:
+        some = islice(self._warm.get(warm, {}).values(), WARM_LOOKED_AT)
+        fit = (each for each in some if each is not spare and each.takes(needs))
+        return max(fit, key=lambda each: each.free, default=None)
+
+    def _note_warm(self, executor: Executor, keys: Sequence[str]) -> None:
+        if executor.warm == keys:
+            return
+        for key in executor.warm:
+            self._warm[key].pop(executor.name, None)
+            if not self._warm[key]:
+                del self._warm[key]
+        for key in keys:
+            self._warm.setdefault(key, {})[executor.name] = executor
+        executor.warm = tuple(dict.fromkeys(keys))
 
     def keep(self, executor: Executor, job_id: str, needs: Needs) -> None:
         """Keep room on an executor for a job."""
@@ -160,6 +189,7 @@ class Fleet:
     def _drop(self, name: str) -> None:
         if executor := self.executors.pop(name, None):
             self._file(executor)
+            self._note_warm(executor, ())
 
     def able(self, needs: Needs) -> Executor | None:
         """Return the executor that could be had soonest for a job, were nothing else started there."""

@@ -20,6 +20,7 @@ def submitted(job: Job) -> JobSubmitted:
         max_running=job.run.quota.running,
         kind=job.run.kind,
         resources=job.run.resources,
+        environment=job.environment_key,
     )
 
 

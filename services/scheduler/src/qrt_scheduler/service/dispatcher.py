@@ -95,6 +95,7 @@ class Dispatcher:
                 event.priority,
                 event.max_running,
                 needs,
+                event.environment,
                 trace=tracing.carried(),
             )
         )

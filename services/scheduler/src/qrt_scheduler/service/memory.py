@@ -47,7 +47,13 @@ class Memory:
         """Remember a job as the store tells it, while taking over."""
         if head.status is JobState.QUEUED:
             waiting = Waiting(
-                head.job_id, head.owner, head.program_id, head.priority, head.max_running, head.needs
+                head.job_id,
+                head.owner,
+                head.program_id,
+                head.priority,
+                head.max_running,
+                head.needs,
+                head.environment,
             )
             self.backlog.add(waiting)
             return
@@ -91,8 +97,10 @@ class Memory:
             return Fit.NOW if place(job.needs, job is pressing) else later(job.needs)
 
         due = self.backlog.pick(fit)
-        executor = place(due.needs, due is pressing) if due else None
-        return Start(due, executor) if due and executor else None
+        if due is None:
+            return None
+        executor = self.fleet.room(due.needs, spare=None if due is pressing else spare, warm=due.environment)
+        return Start(due, executor) if executor else None
 
     def reserve(self, due: Waiting, executor: Executor) -> None:
         """Keep room for a job while its attempt is being stored."""
@@ -149,7 +157,15 @@ class Memory:
 
 def _waiting(job: Job) -> Waiting:
     needs = Needs.of(job.run.kind, job.run.resources)
-    return Waiting(job.id, job.owner, job.run.program_id, job.priority, job.run.quota.running, needs)
+    return Waiting(
+        job.id,
+        job.owner,
+        job.run.program_id,
+        job.priority,
+        job.run.quota.running,
+        needs,
+        job.environment_key,
+    )
 
 
 def _lease(job: Job, now: float) -> Lease:

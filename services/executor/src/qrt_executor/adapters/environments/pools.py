@@ -1,6 +1,7 @@
 """Warm sandboxes for programs with packages of their own: a pool for each environment in use."""
 
 import asyncio
+import json
 import logging
 import time
 import weakref
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from qrt_chassis.loops import run_for_ever
 from qrt_chassis.tasks import Tasks
-from qrt_contracts.values import Isolation, Limits
+from qrt_contracts.values import Isolation, Limits, environment_key
 from qrt_executor import metrics
 from qrt_executor.adapters.environments.kept import KeptEnvironments
 from qrt_executor.adapters.pool import Station, ZygotePool
@@ -68,8 +69,8 @@ class EnvironmentPools:
 
     @property
     def warm(self) -> tuple[str, ...]:
-        """Keys of the environments in which a job starts at once."""
-        return tuple(key for key, warm in self._warm.items() if warm.pool.ready)
+        """Keys of the environments in which a job starts at once, as versions' locks tell them."""
+        return tuple(warm.told for warm in self._warm.values() if warm.pool.ready)
 
     async def prepare(self, order: Order, *, remark: Remark) -> Sandboxes:
         """Have the order's environment made and warm; return where its sandboxes come from.
@@ -114,7 +115,8 @@ class EnvironmentPools:
             levels=(self._base.isolation,),
         )
         pool = ZygotePool(station, depth=self._depth)
-        warm = _Warm(environment.key, pool, stack, used=self._clock())
+        told = environment_key(json.dumps(environment.lock))
+        warm = _Warm(environment.key, told, pool, stack, used=self._clock())
         warm.task = self._tasks.start(
             run_for_ever("executor", f"zygote of environment {environment.key[:12]}", pool.run),
             name=f"environment {environment.key[:12]}",
@@ -142,6 +144,8 @@ class _Warm:
     """A pool of one environment, which is held for as long as the pool runs."""
 
     key: str
+    told: str
+    """What heartbeats call it."""
     pool: ZygotePool
     stack: AsyncExitStack
     used: float
