@@ -5,7 +5,6 @@ as `make test-compose` sets them.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,16 +58,16 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture(scope="session")
 def stack(daemon: Daemon) -> Iterator[Stack]:
     """The installation, every image made and every service started in an order that nobody chose."""
-    with tempfile.TemporaryDirectory(prefix="qrt-compose-") as directory:
-        scratch = Path(directory)
-        try:
-            made = make_stack(daemon, scratch)
-            images.make(made.docker, scratch)
-        except NoEngineError as exc:
-            _without(exc)
-            raise
-        made.build()
-        made.start(seed=SEED)
-        made.wait_healthy()
-        yield made
-        made.compose("down", "--volumes", "--timeout", "5", seconds=300)
+    scratch = daemon.home / "scratch"  # goes with the engine, whoever removes that
+    scratch.mkdir()
+    try:
+        made = make_stack(daemon, scratch)
+        images.make(made.docker, scratch)
+    except NoEngineError as exc:
+        _without(exc)
+        raise
+    made.build()
+    made.start(seed=SEED)
+    made.wait_healthy()
+    yield made
+    made.compose("down", "--volumes", "--timeout", "5", seconds=300)
