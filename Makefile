@@ -48,7 +48,7 @@ test-docker: .venv/ready-dev  ## Container programs on an engine of their own (Q
 
 test-compose: .venv/ready-dev  ## compose.yaml on an engine of its own, with base images made here; SEED=n is another order of starts
 	@scripts/system-packages bwrap dockerd ip debootstrap
-	CI=true QRT_REQUIRE_ENGINE=1 $(if $(SEED),QRT_TEST_SEED=$(SEED)) $(BIN)/python -m pytest tests/compose --durations=0 $(ARGS)
+	CI=true QRT_REQUIRE_ENGINE=1 $(if $(SEED),QRT_TEST_SEED=$(SEED)) $(BIN)/python -m pytest tests/compose --durations=5 -rP $(ARGS)
 
 attacks: .venv/ready-dev  ## Hostile programs against the sandbox (also part of make test)
 	@scripts/system-packages bwrap
