@@ -8,7 +8,7 @@ ARGS ?=
 APART := tests/attacks tests/browser tests/chaos tests/docker tests/system/test_live.py
 
 .PHONY: run demo test test-cli test-quafu test-kipu test-browser test-docker test-compose test-upgrade attacks chaos live check format bench bench-live bench-executor bench-peers \
-	bench-circuits bench-template lock clean
+	bench-circuits bench-template simulate lock clean
 
 run: .venv/ready  ## Start the runtime on this machine, run the examples, keep serving until Ctrl-C
 	@$(BIN)/python -m qrt_standalone --demo $(ARGS)
@@ -96,6 +96,9 @@ bench-circuits: .venv/ready-dev  ## 1,000 circuits of one program beside simulat
 bench-template: .venv/ready-dev  ## Later jobs of a project beside warm Quafu jobs; last line is JSON
 	@scripts/system-packages rabbitmq-server bwrap
 	@$(BIN)/python -m benchmarks.template $(ARGS)
+
+simulate: .venv/ready-dev  ## Where a large installation is full first, by a simulation; SEED=n; last line is JSON
+	@$(BIN)/python -m benchmarks.simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lock: .venv/ready-dev  ## Renew constraints.txt
 	scripts/lock
