@@ -20,7 +20,7 @@ EXECUTORS = (10, 100, 1000)
 JOBS_PER_DAY = (1e4, 1e5, 1e6, 1e7)
 PEAK = 6.0
 """A peak hour with a quarter of the day's jobs."""
-SHOWN = ("gateway", "dispatcher", "scheduler", "RabbitMQ", "MongoDB", "slots")
+SHOWN = ("gateway", "dispatcher", "schedulers", "RabbitMQ", "MongoDB", "slots")
 LARGE = ((1000, 1e6, 1.0), (1000, 1e6, PEAK), (1000, 1e7, 1.0), (1000, 1e7, PEAK))
 
 
@@ -104,14 +104,11 @@ def remedies(given: Parameters, *, seconds: float, seed: int) -> list[dict[str, 
     few, large = replace(now, executors=250), replace(given, slots=16)
     tried = {
         "two of each": (given, now),
-        "16 schedulers": (given, replace(now, schedulers=16)),
+        "6 schedulers": (given, replace(now, schedulers=6)),
         "a heartbeat each 4 s": (given, replace(now, beat_seconds=4.0)),
         "250 executors of 16 slots": (large, few),
-        "these three": (large, replace(few, schedulers=16, beat_seconds=4.0)),
-        "these three, but two pools of 4 schedulers": (
-            large,
-            replace(few, schedulers=4, beat_seconds=4.0, pools=2),
-        ),
+        "these three": (large, replace(few, schedulers=6, beat_seconds=4.0)),
+        "these three, two pools": (large, replace(few, schedulers=6, beat_seconds=4.0, pools=2)),
     }
     found = []
     for name, (costs, scenario) in tried.items():
@@ -121,6 +118,7 @@ def remedies(given: Parameters, *, seconds: float, seed: int) -> list[dict[str, 
             {
                 "change": name,
                 "dispatcher": loads["dispatcher"],
+                "schedulers": loads["schedulers"],
                 "fullest": outcome.bottleneck,
                 "start_p95_ms": _rounded(outcome.start_ms(0.95)),
                 "loads": loads,
@@ -190,7 +188,9 @@ def report(rows: Rows, plans: Rows, changes: Rows, checks: Rows) -> None:
     print(
         "Two of each service, one RabbitMQ node, one MongoDB primary. Loads in percent of what a part can do;"
     )
-    print("above 100 it is asked for more than it can. A dispatcher is one core, so is each other replica.\n")
+    print(
+        "above 100 it is asked for more than it can. The dispatcher is what one\nscheduler alone can do, on one core; schedulers is what all of them do together.\n"
+    )
     print(
         f"{'executors':>9}{'jobs/day':>10}{'peak':>6}{'start p50':>11}{'p95 ms':>10}"
         + "".join(f"{name:>12}" for name in SHOWN)
@@ -217,7 +217,10 @@ def report(rows: Rows, plans: Rows, changes: Rows, checks: Rows) -> None:
     print(f"\n1000 executors, 1e+06 jobs/day, peak {PEAK:g}: what helps\n")
     for each in changes:
         start = "-" if each["start_p95_ms"] is None else f"{each['start_p95_ms']} ms"
-        print(f"{each['change']:<44}dispatcher {each['dispatcher'] * 100:>6.1f} %   start p95 {start}")
+        loads = (
+            f"dispatcher {each['dispatcher'] * 100:>5.1f} %  schedulers {each['schedulers'] * 100:>5.1f} %"
+        )
+        print(f"{each['change']:<28}{loads}  start p95 {start}")
     print("\nThis machine, simulated and measured:\n")
     for each in checks:
         for name in ("jobs_per_s", "latency_p50_ms"):

@@ -7,6 +7,10 @@ A job passes: gateway, RabbitMQ, registry, RabbitMQ, scheduler, database (now it
 dispatcher, a slot, database, dispatcher, RabbitMQ, executor and its sandbox (now it runs); its outputs go to
 RabbitMQ, scheduler, database and to gateways with listeners; its end to RabbitMQ, dispatcher and database,
 and as news to every gateway. Every heartbeat goes to RabbitMQ, to the dispatcher and to every gateway.
+
+The scheduler that dispatches also takes its part of commands and outputs, as far as it keeps up: each replica
+has only so many in hand, and the rest waits for whoever is free. So two loads tell about schedulers: what the
+dispatcher alone can do, on its one core, and all that all of them do together.
 """
 
 import random
@@ -26,6 +30,10 @@ MEASURED_GATEWAYS = 2
 NEWS_PER_JOB = 2
 """That it runs, and that it has ended."""
 LEASE_SECONDS = 10.0
+PREFETCH = 64
+"""Batches of outputs that a scheduler has in hand at once; further ones wait in RabbitMQ for any replica."""
+LOOK_SECONDS = 0.02
+"""How often what waits there is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +78,7 @@ class Outcome:
 
     scenario: Scenario
     loads: dict[str, float]
-    """Work asked of each kind of part, as a share of what it can do; of replicas, the busiest."""
+    """Work asked of each kind of part, as a share of what it can do; of gateways, of the busiest one."""
     submitted: int = 0
     started: int = 0
     ended: int = 0
@@ -122,6 +130,11 @@ class Runtime:
         slots = scenario.fleet * parameters.slots
         self.slots = simpy.Container(self.env, capacity=slots, init=slots)
         self.asked_slots = 0.0
+        self._prefetch = PREFETCH * parameters.scheduler_output_ms / 1000
+        self._dispatched = self._shared = 0.0
+        """Milliseconds asked of the dispatcher alone, and of any scheduler."""
+        self._waiting_outputs = 0
+        """In RabbitMQ, for a scheduler to store them."""
         self.outcome = Outcome(scenario, {})
         gateways_more = scenario.gateways - MEASURED_GATEWAYS
         copy = parameters.rabbit_beat_ms / COPIES
@@ -133,6 +146,7 @@ class Runtime:
         scenario, outcome = self.scenario, self.outcome
         for number in range(scenario.fleet):
             self.env.process(self._beats(number))
+        self.env.process(self._storing())
         if scenario.at_once:
             done = self.env.process(self._all_at_once(scenario.at_once))
             self.env.run(done)
@@ -149,13 +163,13 @@ class Runtime:
         return Station(self.env, name, servers, random.Random(self._random.random()), since=self._warm)
 
     def _loads(self) -> dict[str, float]:
+        milliseconds = 1000 * (self.env.now - self._warm)
         replicas = {
             "gateway": max(each.load() for each in self.gateways),
             "registry": max(each.load() for each in self.registries),
-            "dispatcher": self.dispatcher.load(),
+            "dispatcher": self._dispatched / milliseconds,
+            "schedulers": (self._dispatched + self._shared) / milliseconds / len(self.schedulers),
         }
-        if len(self.schedulers) > 1:
-            replicas["scheduler"] = max(each.load() for each in self.schedulers[1:])
         single = (self.rabbit, self.queue, self.mongo, self.executors, self.sandboxes)
         found = replicas | {each.name: each.load() for each in single}
         if self.machine:
@@ -178,6 +192,31 @@ class Runtime:
 
     def _message(self, share: float) -> simpy.Event:
         return self._visit(self.rabbit, self._rabbit_job * share)
+
+    def _dispatch(self, ms: float) -> float:
+        self._dispatched += ms if self._counts() else 0.0
+        return self._take(self.dispatcher, ms)
+
+    def _free_scheduler(self) -> Station | None:
+        """Return a scheduler that has less in hand than it may; None if all are busy."""
+        first = self._random.randrange(len(self.schedulers))
+        for each in (*self.schedulers[first:], *self.schedulers[:first]):
+            if each.backlog() < self._prefetch:
+                return each
+        return None
+
+    def _command(self) -> Steps:
+        self._shared += self.given.scheduler_job_ms if self._counts() else 0.0
+        while (scheduler := self._free_scheduler()) is None:
+            yield self.env.timeout(LOOK_SECONDS)
+        yield self._visit(scheduler, self.given.scheduler_job_ms)
+
+    def _storing(self) -> Steps:
+        while True:
+            while self._waiting_outputs and (scheduler := self._free_scheduler()):
+                self._waiting_outputs -= 1
+                self._take(scheduler, self.given.scheduler_output_ms)
+            yield self.env.timeout(LOOK_SECONDS)
 
     def _any(self, stations: list[Station]) -> Station:
         return self._random.choice(stations)
@@ -211,13 +250,13 @@ class Runtime:
         yield self._message(0.1)
         yield self._visit(self._any(self.registries), given.registry_job_ms)
         yield self._message(0.1)
-        yield self._visit(self._any(self.schedulers), given.scheduler_job_ms)
+        yield from self._command()
         yield self._visit(self.mongo, given.mongo_job_ms * 0.4, wait=given.store_ms)
         yield self._message(0.2)
         yield self._queued(given.dispatcher_job_ms * 0.2)
         self.asked_slots += given.run_seconds if counted else 0.0
         yield self.slots.get(1)
-        yield self._visit(self.dispatcher, given.dispatcher_job_ms * 0.4)
+        yield self.env.timeout(self._dispatch(given.dispatcher_job_ms * 0.4) + given.hop_ms / 1000)
         yield self._visit(self.mongo, given.mongo_job_ms * 0.3, wait=given.store_ms)
         yield self._message(0.2)
         yield self._visit(self.executors, given.executor_job_ms * 0.5)
@@ -230,7 +269,7 @@ class Runtime:
     def _queued(self, ms: float) -> simpy.Event:
         """Pass the queue that one dispatcher is fed from."""
         through = self._take(self.queue, self.given.queue_message_ms)
-        return self.env.timeout(through + self._take(self.dispatcher, ms) + self.given.hop_ms / 1000)
+        return self.env.timeout(through + self._dispatch(ms) + self.given.hop_ms / 1000)
 
     def _running(self, gateway: Station, begun: float, *, counted: bool) -> Steps:
         given = self.given
@@ -262,7 +301,8 @@ class Runtime:
         given = self.given
         self._take(self.executors, given.executor_output_ms)
         self._take(self.rabbit, given.rabbit_output_ms)
-        self._take(self._any(self.schedulers), given.scheduler_output_ms)
+        self._shared += given.scheduler_output_ms if self._counts() else 0.0
+        self._waiting_outputs += 1
         self._take(self.mongo, given.mongo_output_ms)
         self._take(gateway, given.gateway_output_ms * given.listeners_per_job)
 
@@ -275,7 +315,7 @@ class Runtime:
             self._take(self.executors, given.executor_beat_ms)
             self._take(self.rabbit, self._rabbit_beat)
             self._take(self.queue, given.queue_message_ms)
-            self._take(self.dispatcher, given.dispatcher_beat_ms)
+            self._dispatch(given.dispatcher_beat_ms)
             for each in self.gateways:
                 self._take(each, given.gateway_beat_ms)
             yield self.env.timeout(every)

@@ -18,7 +18,8 @@ def expected(given: Parameters, scenario: Scenario) -> dict[str, float]:
     copy = given.rabbit_beat_ms / COPIES
     more = scenario.gateways - MEASURED_GATEWAYS
     requests = jobs * given.gateway_job_ms + outputs * given.listeners_per_job * given.gateway_output_ms
-    shared = (jobs * given.scheduler_job_ms + outputs * given.scheduler_output_ms) / scenario.schedulers
+    dispatched = alone(given, scenario)
+    shared = jobs * given.scheduler_job_ms + outputs * given.scheduler_output_ms
     rabbit = (
         jobs * (given.rabbit_job_ms + more * NEWS_PER_JOB * copy)
         + outputs * given.rabbit_output_ms
@@ -32,8 +33,8 @@ def expected(given: Parameters, scenario: Scenario) -> dict[str, float]:
     milliseconds = {
         "gateway": requests / scenario.gateways + everywhere(given, scenario),
         "registry": jobs * given.registry_job_ms / scenario.registries,
-        "dispatcher": shared + alone(given, scenario),
-        "scheduler": shared,
+        "dispatcher": dispatched,
+        "schedulers": (shared + dispatched) / scenario.schedulers,
         "RabbitMQ": rabbit / (given.rabbit_cores * scenario.rabbit_nodes),
         "dispatch queue": (2 * jobs + beats) * given.queue_message_ms,
         "MongoDB": mongo / (given.mongo_cores * scenario.mongo_shards),
@@ -89,17 +90,14 @@ def plan(given: Parameters, scenario: Scenario) -> Scenario:
 
 def _more(given: Parameters, now: Scenario, part: str) -> Scenario:
     half = TARGET * 1000 / 2
-    if (part == "gateway" and everywhere(given, now) > half) or part == "dispatch queue":
-        return replace(now, pools=now.pools + 1)
-    if part == "dispatcher" and alone(given, now) > half:
+    if (part == "gateway" and everywhere(given, now) > half) or part in ("dispatcher", "dispatch queue"):
         return replace(now, pools=now.pools + 1)
     if part in ("slots", "sandboxes", "executor"):
         return replace(now, executors=round(now.executors * 1.1) + 1)
     grown = {
         "gateway": "gateways",
         "registry": "registries",
-        "dispatcher": "schedulers",
-        "scheduler": "schedulers",
+        "schedulers": "schedulers",
         "RabbitMQ": "rabbit_nodes",
         "MongoDB": "mongo_shards",
     }[part]

@@ -52,6 +52,10 @@ class Station:
             self.longest = max(self.longest, begins - now)
         return begins + seconds - now
 
+    def backlog(self) -> float:
+        """Return the seconds until the next one that comes is served."""
+        return max(0.0, self._free[0] - self.env.now)
+
     def load(self) -> float:
         """Return the work asked for, as a share of what the servers can do; above 1 it is more than that."""
         counted = self.env.now - self.since

@@ -93,7 +93,7 @@ def test_simulated_loads_are_those_of_the_arithmetic(executors: int, jobs: float
     scenario = Scenario(executors=executors, jobs_per_day=jobs, seconds=60, warm_up=10)
     sums, seen = expected(GIVEN, scenario), simulate(GIVEN, scenario).loads
     assert set(sums) == set(seen)
-    for name in ("dispatcher", "scheduler", "gateway", "RabbitMQ", "MongoDB"):
+    for name in ("dispatcher", "schedulers", "gateway", "RabbitMQ", "MongoDB"):
         assert seen[name] == pytest.approx(sums[name], rel=0.2), name
 
 
@@ -119,3 +119,16 @@ def test_the_limit_is_where_the_first_part_is_full() -> None:
     assert expected(GIVEN, replace(scenario, jobs_per_day=jobs))[part] == pytest.approx(1.0)
     others = expected(GIVEN, replace(scenario, jobs_per_day=jobs * 0.99)).items()
     assert all(load < 1 for name, load in others if name != "slots")
+
+
+def test_a_busy_dispatcher_leaves_commands_and_outputs_to_others() -> None:
+    busy = replace(GIVEN, dispatcher_job_ms=80.0)
+    rate = 0.9 / busy.dispatcher_job_ms * 1000  # nine tenths of what one core dispatches
+    scenario = Scenario(executors=40, jobs_per_day=rate * 86_400, schedulers=3, seconds=60)
+    runtime = Runtime(busy, scenario)
+    outcome = runtime.run()
+    assert outcome.loads["dispatcher"] == pytest.approx(0.9, rel=0.1)
+    assert outcome.leases_hold
+    shared = [each.visits for each in runtime.schedulers[1:]]
+    asked = sum(shared) - rate * 60  # commands aside, the rest are outputs
+    assert asked > 0.7 * rate * 60 * busy.outputs_per_job
