@@ -185,12 +185,9 @@ Rows = list[dict[str, Any]]
 
 def report(rows: Rows, plans: Rows, changes: Rows, checks: Rows) -> None:
     """Print the tables."""
-    print(
-        "Two of each service, one RabbitMQ node, one MongoDB primary. Loads in percent of what a part can do;"
-    )
-    print(
-        "above 100 it is asked for more than it can. The dispatcher is what one\nscheduler alone can do, on one core; schedulers is what all of them do together.\n"
-    )
+    print("Two of each service, one RabbitMQ node, one MongoDB primary. Loads in percent of what a part can")
+    print("do; above 100 it is asked for more. `dispatcher` is what one scheduler alone can do, on its one")
+    print("core; `schedulers` is what all of them do together.\n")
     print(
         f"{'executors':>9}{'jobs/day':>10}{'peak':>6}{'start p50':>11}{'p95 ms':>10}"
         + "".join(f"{name:>12}" for name in SHOWN)
