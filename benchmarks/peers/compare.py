@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.jobs import percentile
+from benchmarks.load.report import milliseconds
 from benchmarks.peers import systems, usage
-from benchmarks.peers.driver import Driver
+from benchmarks.peers.driver import ClientFailed, Driver
 from benchmarks.peers.figures import Missing, Peer
 from benchmarks.peers.systems import Machinery, System
 
@@ -57,36 +57,41 @@ async def compare(
         try:
             measured.append(await _measure(each, on, quick=quick))
             print(f"  {measured[-1]}", file=sys.stderr, flush=True)
-        except (OSError, AssertionError, TimeoutError, SystemExit) as error:
-            missing.append(Missing(system=each.name, why=f"{type(error).__name__}: {error}"[:500]))
+        except TimeoutError:
+            missing.append(Missing(system=each.name, why="did not answer in time"))
+        except (OSError, AssertionError, ClientFailed) as error:
+            missing.append(Missing(system=each.name, why=str(error)[:500]))
     return measured, missing
 
 
 async def _measure(contender: Contender, on: Machinery, *, quick: bool) -> Peer:
     async with contender.start(on) as system, system.driven() as client:
         async with asyncio.timeout(CONTENDER_SECONDS):
-            return await _figures(contender, system, client, on=on, share=QUICK if quick else 1)
+            return await _figures(contender, system, client, on, share=QUICK if quick else 1)
 
 
 async def _figures(
-    contender: Contender, system: System, client: Driver, *, on: Machinery, share: int
+    contender: Contender, system: System, client: Driver, on: Machinery, *, share: int
 ) -> Peer:
     own = system.own or [client.pid]
     await client.rate(max(2, contender.busy_jobs // 4))  # warm
     one_by_one = await client.latency(max(3, contender.latency_runs // share))
     before = _charged(own, on)
     together = await client.rate(max(4, contender.jobs // share))
+    if not one_by_one["seconds"] or not together["done"]:
+        raise ClientFailed("no result came")
     spent = [after - earlier for after, earlier in zip(_charged(own, on), before, strict=True)]
     if not system.own:
         spent[0] -= together["cpu_ms"]
-    per_job = [round(each / max(1, together["done"]), 2) for each in (*spent, together["cpu_ms"])]
+    per_job = [round(each / together["done"], 2) for each in (*spent, together["cpu_ms"])]
     at_rest = usage.pss_mb(own)
     busy = await _most_held(own, client, jobs=max(2, contender.busy_jobs // share))
+    times = sorted(one_by_one["seconds"])
     return Peer(
         system=contender.name,
         isolation=contender.isolation,
-        ms_p50=percentile(one_by_one["seconds"], 0.5),
-        ms_p95=percentile(one_by_one["seconds"], 0.95),
+        ms_p50=milliseconds(times, 50),
+        ms_p95=milliseconds(times, 95),
         jobs_per_s=round(together["done"] / together["seconds"], 2),
         cpu_ms_per_job=per_job[0],
         broker_cpu_ms_per_job=per_job[1],
@@ -94,7 +99,7 @@ async def _figures(
         client_cpu_ms_per_job=per_job[3],
         pss_mb=at_rest,
         busy_pss_mb=max(busy, at_rest),
-        latency_runs=len(one_by_one["seconds"]),
+        latency_runs=len(times),
         jobs=together["done"],
         lost=one_by_one["lost"] + together["lost"],
     )

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 One = Callable[[], Awaitable[bool]]
-Many = Callable[[int], Awaitable[int]]
-"""Submits that many jobs at once, waits for all, and tells how many results came."""
+Many = Callable[[int], Awaitable[list[float]]]
+"""Submits that many jobs at once, waits for all, and tells when (`time.perf_counter`) each result came."""
 
 
 async def drive(one: One, many: Many | None = None) -> None:
@@ -47,17 +47,20 @@ async def _latency(one: One, runs: int) -> dict[str, Any]:
 
 async def _rate(many: Many, jobs: int) -> dict[str, Any]:
     start, cpu = time.perf_counter(), time.process_time()
-    done = await many(jobs)
+    came = await many(jobs)
     return {
-        "seconds": time.perf_counter() - start,
-        "done": done,
-        "lost": jobs - done,
+        "seconds": max(came, default=start) - start,
+        "done": len(came),
+        "lost": jobs - len(came),
         "cpu_ms": (time.process_time() - cpu) * 1000,
     }
 
 
 def _at_once(one: One) -> Many:
-    async def many(jobs: int) -> int:
-        return sum(await asyncio.gather(*(one() for _ in range(jobs))))
+    async def timed() -> list[float]:
+        return [time.perf_counter()] if await one() else []
+
+    async def many(jobs: int) -> list[float]:
+        return [moment for found in await asyncio.gather(*(timed() for _ in range(jobs))) for moment in found]
 
     return many

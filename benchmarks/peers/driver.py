@@ -15,6 +15,10 @@ START_SECONDS = 90
 ANSWER_SECONDS = 900
 
 
+class ClientFailed(Exception):
+    """A client ended, or its first job was lost."""
+
+
 class Driver:
     """A client that waits to be told."""
 
@@ -38,11 +42,11 @@ class Driver:
         """Wait for the client's first job.
 
         Raises:
-            SystemExit: it failed.
+            ClientFailed: it has no result.
         """
         async with asyncio.timeout(START_SECONDS):
             if not (await self._answer())["ready"]:
-                raise SystemExit("the first job was lost")
+                raise ClientFailed("the first job was lost")
 
     async def _ask(self, what: dict[str, int]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -54,7 +58,7 @@ class Driver:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"a client ended with {await self._process.wait()}: see what it wrote above")
+            raise ClientFailed(f"its client ended with {await self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

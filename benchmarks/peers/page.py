@@ -33,11 +33,20 @@ def write(figures: Figures) -> None:
     data.write_text(figures.model_dump_json(indent=1) + "\n")
     command = [str(BENCH_PYTHON), "-m", "benchmarks.peers.plots", str(data), str(FOLDER)]
     subprocess.run(command, check=True, cwd=ROOT)
-    text = PAGE.read_text()
-    if BEGIN not in text or END not in text:
+    PAGE.write_text(with_figures(PAGE.read_text(), figures))
+
+
+def with_figures(text: str, figures: Figures) -> str:
+    """Return the page's text with these figures between its marks.
+
+    Raises:
+        ValueError: the text lacks the marks.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
         raise ValueError(f"{PAGE.name} must hold {BEGIN!r} and {END!r}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n\n{tables(figures, plots=True)}\n{END}{after}")
+    return f"{before}{BEGIN}\n\n{tables(figures, plots=True)}\n{END}{after}"
 
 
 def tables(figures: Figures, *, plots: bool = False) -> str:

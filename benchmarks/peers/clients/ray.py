@@ -40,9 +40,10 @@ class Jobs:
         """Run one job."""
         return self.result(self.submit())
 
-    async def many(self, jobs: int) -> int:
+    async def many(self, jobs: int) -> list[float]:
         """Submit all, then wait for each."""
-        return sum(map(self.result, [self.submit() for _ in range(jobs)]))
+        submitted = [self.submit() for _ in range(jobs)]
+        return [time.perf_counter() for job in submitted if self.result(job)]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from aiohttp import ClientSession
 from pydantic import SecretStr
 
-from benchmarks.jobs import PROGRAMS, percentile
+from benchmarks.jobs import PROGRAMS
+from benchmarks.load.report import milliseconds
 from benchmarks.peers import usage
 from benchmarks.peers.figures import Waiting
 from benchmarks.peers.growth import crowd
@@ -28,7 +29,7 @@ from tests.system.scaled import Scaled, scaled
 
 SUBMITTED, STORED = (100, 1_000, 10_000), 100_000
 QUICK_SUBMITTED, QUICK_STORED = (100, 1_000), 10_000
-MORE, OTHERS = 400, 50
+MORE, OTHERS = 300, 40
 QUICK_MORE, QUICK_OTHERS = 100, 12
 AT_ONCE = 16
 """Requests at once of the owner whose jobs wait."""
@@ -72,7 +73,8 @@ class Load:
 
     async def measure(self, queued: int, how: str, *, takeover: float | None = None) -> Waiting:
         """Return what it is like now."""
-        others = [await _timed(self.of_the_other) for _ in range(QUICK_OTHERS if self.quick else OTHERS)]
+        runs = QUICK_OTHERS if self.quick else OTHERS
+        others = sorted([await _timed(self.of_the_other) for _ in range(runs)])
         start = time.perf_counter()
         times = await self.submit(QUICK_MORE if self.quick else MORE)
         rate = len(times) / (time.perf_counter() - start)
@@ -81,8 +83,8 @@ class Load:
             how=how,
             submissions_per_s=round(rate, 1),
             submit_ms_p50=round(statistics.median(times) * 1000, 2),
-            other_ms_p50=percentile(others, 0.5),
-            other_ms_p95=percentile(others, 0.95),
+            other_ms_p50=milliseconds(others, 50),
+            other_ms_p95=milliseconds(others, 95),
             scheduler_pss_mb=usage.pss_mb(self.whole.pids_of("scheduler")),
             takeover_s=takeover,
         )

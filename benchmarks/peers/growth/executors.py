@@ -25,7 +25,7 @@ def run(task, userpub, params):
         pass
 """
 SOURCES = {"waits 0.4 s": WAITS, "computes 0.2 s": COMPUTES, "hello circuit": PROGRAMS["hello"]}
-JOBS = {"waits 0.4 s": 20, "computes 0.2 s": 20, "hello circuit": 100}
+JOBS = {"waits 0.4 s": 16, "computes 0.2 s": 16, "hello circuit": 100}
 """For each executor."""
 QUICK_SHARE = 4
 

@@ -7,7 +7,7 @@ from tests.system.scaled import scaled
 
 LISTENERS = (1, 10, 100, 1000)
 QUICK = (1, 10, 100)
-SECONDS, QUICK_SECONDS = 8.0, 3.0
+SECONDS, QUICK_SECONDS = 6.0, 3.0
 
 
 async def measure(on: Machinery, *, quick: bool) -> list[Listening]:
