@@ -34,7 +34,8 @@ def peers(rows: Rows) -> Any:
         values = [each[field] for each in rows][::-1]
         axis.barh(names, values, color=colours)
         axis.set(xscale="log", title=title)
-        axis.bar_label(axis.containers[0], fmt="%.3g", padding=3)
+        labels = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values]
+        axis.bar_label(axis.containers[0], labels=labels, padding=3)
         axis.margins(x=0.15)
     return figure
 
@@ -42,13 +43,18 @@ def peers(rows: Rows) -> Any:
 def queued(rows: Rows) -> Any:
     """Draw another owner's latency and the rate of submissions over the jobs that wait."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.2))
-    waiting = [max(1, each["queued"]) for each in rows]
+    none, rows = rows[0], rows[1:]
+    waiting = [each["queued"] for each in rows]
+    for axis, field in ((left, "other_ms_p50"), (right, "submissions_per_s")):
+        axis.axhline(none[field], linestyle=":", color=THIRD, label="while none waits")
     _line(left, waiting, [each["other_ms_p50"] for each in rows], label="p50", colour=OURS)
     _line(left, waiting, [each["other_ms_p95"] for each in rows], label="p95", colour=OTHERS)
     left.set(xscale="log", xlabel="jobs of one owner that wait", title="another owner's job, ms")
-    _line(right, waiting, [each["submissions_per_s"] for each in rows], label="", colour=OURS)
+    _line(right, waiting, [each["submissions_per_s"] for each in rows], label="while they wait", colour=OURS)
     right.set(xscale="log", xlabel="jobs of one owner that wait", title="further submissions/s")
-    left.legend(frameon=False)
+    for axis in (left, right):
+        axis.set_ylim(bottom=0)
+        axis.legend(frameon=False)
     return figure
 
 
