@@ -31,6 +31,7 @@ SUBMITTED, STORED = (100, 1_000, 10_000), 100_000
 QUICK_SUBMITTED, QUICK_STORED = (100, 1_000), 10_000
 MORE, OTHERS = 300, 40
 QUICK_MORE, QUICK_OTHERS = 100, 12
+FEW = 64
 AT_ONCE = 16
 """Requests at once of the owner whose jobs wait."""
 BATCH = 5_000
@@ -71,12 +72,16 @@ class Load:
         """Run one job of the other owner."""
         await crowd.result(self.other, await crowd.submit(self.other, self.hello))
 
+    def more(self, queued: int) -> int:
+        """Return how many further jobs are submitted while so many wait: never so many that it matters."""
+        return min(QUICK_MORE if self.quick else MORE, max(FEW, queued))
+
     async def measure(self, queued: int, how: str, *, takeover: float | None = None) -> Waiting:
         """Return what it is like now."""
         runs = QUICK_OTHERS if self.quick else OTHERS
         others = sorted([await _timed(self.of_the_other) for _ in range(runs)])
         start = time.perf_counter()
-        times = await self.submit(QUICK_MORE if self.quick else MORE)
+        times = await self.submit(self.more(queued))
         rate = len(times) / (time.perf_counter() - start)
         return Waiting(
             queued=queued,
@@ -105,9 +110,9 @@ async def measure(on: Machinery, *, quick: bool) -> list[Waiting]:
             await load.of_the_other()
         found, waiting = [], 0
         for queued in (0, *(QUICK_SUBMITTED if quick else SUBMITTED)):
-            await load.submit(max(0, queued - waiting))
-            found.append(await load.measure(max(queued, waiting), "submitted"))
-            waiting = max(queued, waiting) + (QUICK_MORE if quick else MORE)
+            await load.submit(queued - waiting)
+            found.append(await load.measure(queued, "submitted"))
+            waiting = queued + load.more(queued)
         stored = QUICK_STORED if quick else STORED
         takeover = await _store(load, on, jobs=stored - waiting)
         return [*found, await load.measure(stored, "stored", takeover=takeover)]
