@@ -44,6 +44,11 @@ def written(directory: Path, found: list[Object] | None = None) -> list[Object]:
     for each in kustomization.get("resources", ()):
         path = directory / each
         found += written(path) if path.is_dir() else yaml.safe_load_all(path.read_text())
+    for labels in kustomization.get("labels", ()):
+        for each in found:
+            each["metadata"].setdefault("labels", {}).update(labels["pairs"])
+            if labels["includeTemplates"] and "template" in each.get("spec", {}):
+                each["spec"]["template"]["metadata"]["labels"].update(labels["pairs"])
     for each in kustomization.get("components", ()):
         written(directory / each, found)
     for kind, key in (("ConfigMap", "configMapGenerator"), ("Secret", "secretGenerator")):
