@@ -40,7 +40,7 @@ test-browser: .venv/ready-dev  ## The web console in a real Chromium; screenshot
 
 test-upgrade: .venv/ready-dev  ## What earlier releases have stored and published is understood; a part of `make test`
 	@scripts/system-packages rabbitmq-server bwrap
-	$(BIN)/python -m pytest -m upgrade $(ARGS)
+	$(BIN)/python -m pytest tests/upgrade $(ARGS)
 
 test-docker: .venv/ready-dev  ## Container programs on an engine of their own (QRT_TEST_ENGINE=podman); a part of `make test` as root
 	@scripts/system-packages bwrap $(if $(filter podman,$(QRT_TEST_ENGINE)),podman,dockerd) busybox ip debootstrap
