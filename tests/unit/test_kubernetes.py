@@ -237,14 +237,15 @@ def test_executors_are_scaled_by_what_waits_and_runs() -> None:
     assert trigger["metadata"]["threshold"] == settings["QRT_EXECUTOR_SLOTS"]
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="patches are resolved by kubectl kustomize")
-def test_the_trial_runs_at_landlock_and_production_leaves_numbers_to_the_autoscalers() -> None:
-    trial = workloads("overlays/trial")["executor"]
-    assert "procMount" not in container(trial)["securityContext"]
-    assert trial["spec"]["template"]["spec"]["securityContext"]["seccompProfile"] == {
-        "type": "RuntimeDefault"
-    }
-    assert {"rabbitmq", "mongodb"} <= workloads("overlays/trial").keys()
-    production = workloads("overlays/production")
-    assert "replicas" not in production["executor"]["spec"]
-    assert container(production["gateway"])["image"].startswith("images.example.org/")
+if shutil.which("kubectl"):  # one more where it is; all others hold without it
+
+    def test_the_trial_runs_at_landlock_and_production_leaves_numbers_to_the_autoscalers() -> None:
+        trial = workloads("overlays/trial")["executor"]
+        assert "procMount" not in container(trial)["securityContext"]
+        assert trial["spec"]["template"]["spec"]["securityContext"]["seccompProfile"] == {
+            "type": "RuntimeDefault"
+        }
+        assert {"rabbitmq", "mongodb"} <= workloads("overlays/trial").keys()
+        production = workloads("overlays/production")
+        assert "replicas" not in production["executor"]["spec"]
+        assert container(production["gateway"])["image"].startswith("images.example.org/")

@@ -373,7 +373,7 @@ class Alone(Machine):
 
 
 EXPLORED = settings(
-    max_examples=12, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=8, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestTwoReplicas = Machine.TestCase
 TestTwoReplicas.settings = EXPLORED
