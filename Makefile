@@ -19,7 +19,7 @@ demo: .venv/ready  ## The same on a throw-away data directory and a free port; e
 test: .venv/ready-dev check  ## Everything: lint, types, imports, and all tests
 	@scripts/system-packages rabbitmq-server bwrap chromium
 	@[ "$$(id -u)" != 0 ] || scripts/system-packages --optional dockerd busybox ip debootstrap
-	scripts/tests -n 2 --dist loadfile $(APART:%=--ignore=%) --ignore=tests/compose $(ARGS)
+	scripts/tests -n 4 --dist loadfile $(APART:%=--ignore=%) --ignore=tests/compose $(ARGS)
 	scripts/tests $(APART) $(ARGS)
 
 test-cli: .venv/ready-dev  ## The command line, at a real terminal against a real server; a part of `make test`

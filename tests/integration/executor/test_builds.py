@@ -63,6 +63,7 @@ async def test_pure_compiled_and_source_packages_are_installed_once(world: World
     again = await world.make("built", "fast", "plain")
     assert (again.key, again.path) == (one.key, one.path)
     assert not any("Installing" in line for line in world.said)
+    assert any("made before" in line and "fast==1.0" in line for line in world.said), world.said
 
 
 async def test_trusted_packages_stand_apart_where_no_other_package_can_write(

@@ -23,7 +23,7 @@ LOCK_WORTH = timedelta(hours=1)
 VERSION_INLINE = 4 << 10
 PAGE_LINES = 1_000
 _LOOK_SECONDS = 0.5
-_LAST_LINE_SECONDS = 20.0
+_LAST_LINE_SECONDS = 5.0
 _WAITING = 16
 """Readers that may wait for news at once; each holds a place among those that answer commands."""
 

@@ -88,6 +88,12 @@ def read_lock(text: str) -> tuple[str, ...]:
     return lines
 
 
+def names_of(lines: Sequence[str]) -> str:
+    """Return what a lock's lines pin, without their hashes, to be read. Raises NotALock."""
+    names = [each.line.partition(" --hash")[0].partition(" ;")[0] for each in pinned(lines)]
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
 def pinned(lock: Sequence[str]) -> tuple[Pinned, ...]:
     """Return what each line of a lock pins. Raises NotALock."""
     found = []

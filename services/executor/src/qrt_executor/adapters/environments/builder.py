@@ -14,7 +14,7 @@ from qrt_executor.adapters.environments.sizes import tree_bytes
 from qrt_executor.adapters.environments.source import PackageSource
 from qrt_executor.adapters.environments.uv import Uv, silent
 from qrt_executor.domain import blame
-from qrt_executor.domain.packages import NotALock, pinned, read_lock, split
+from qrt_executor.domain.packages import NotALock, names_of, read_lock, split
 from qrt_executor.ports import BuildFailed
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Builder:
         lines, _ = split(lock)
         if not lines:
             return ()
-        say(f"Installing {_names(lines)}")
+        say(f"Installing {names_of(lines)}")
         command = ("pip", "install", "--no-deps", "--require-hashes", "--target", str(made / "trusted"))
         ended = await self._uv.of_wheels(made.name, command, lines=lines, say=silent, jailed=jailed)
         if ended.code == 0:
@@ -129,7 +129,7 @@ class Builder:
         await self._uv.make_venv(venv, home=self._directory.shared, jailed=jailed)
         if not lines:
             return
-        say(f"Installing {_names(lines)}")
+        say(f"Installing {names_of(lines)}")
         command = ("pip", "install", "--no-deps", "--require-hashes", "--python", str(venv))
         options = [line for line in requirements if line.startswith("-")]
         lines = (*options, *lines)
@@ -200,9 +200,3 @@ def _until_error(say: Say) -> Say:
 
 def _counted(lines: Sequence[str], noun: str) -> str:
     return f"{len(lines)} {noun}" + ("" if len(lines) == 1 else "s")
-
-
-def _names(lines: Sequence[str]) -> str:
-    """Return what a lock's lines pin, without their hashes."""
-    names = [each.line.partition(" --hash")[0].partition(" ;")[0] for each in pinned(lines)]
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

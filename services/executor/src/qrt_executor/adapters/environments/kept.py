@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ from qrt_executor.domain.packages import (
     check_lock,
     check_requirements,
     lock_key,
+    names_of,
 )
 from qrt_executor.ports import BuildFailed, Environment, Remark
 
@@ -212,10 +213,12 @@ class KeptEnvironments:
                 raise BuildFailed(str(exc)) from None
             self._resolved[wanted.digest] = (time.monotonic() + _RESOLVED_SECONDS, lock)
         key = lock_key(lock)
-        if self._directory.is_complete(key):
-            return  # other requirements came to the same, and its users may hold it for hours
+        if self._directory.is_complete(key):  # asked without a lock: its users may hold it for hours
+            say(_there(lock))
+            return
         async with self._directory.held(key, alone=True):
             if self._directory.is_complete(key):
+                say(_there(lock))
                 return
             metrics.ENVIRONMENT_LOOKUPS.labels("miss").inc()
             await self._builder.install(lock, key, requirements=wanted.requirements, say=say, jailed=jailed)
@@ -245,6 +248,11 @@ class KeptEnvironments:
         if not failure.retryable:
             self._failures[wanted.digest] = (time.monotonic() + _FAILURE_SECONDS, failure)
         return failure
+
+
+def _there(lock: Sequence[str]) -> str:
+    """Tell of what another build of the same packages, here or on an executor beside, has made."""
+    return f"The environment is ready, as it was made before: {names_of(lock)}"
 
 
 def _stopped(reason: str, flight: _Flight) -> BuildFailed:
