@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +60,12 @@ def queued(rows: Rows) -> Any:
 
 def listeners(rows: Rows) -> Any:
     """Draw publish to client over the number of listeners."""
-    figure, axis = plt.subplots(figsize=(6, 3.2))
-    count = [each["listeners"] for each in rows]
-    _line(axis, count, [each["p50_ms"] for each in rows], label="this runtime, p50", colour=OURS)
-    _line(axis, count, [each["p95_ms"] for each in rows], label="this runtime, p95", colour=THIRD)
-    _line(axis, count, [each["bare_p50_ms"] for each in rows], label="bare fan-out, p50", colour=OTHERS)
-    axis.set(xscale="log", yscale="log", xlabel="listeners", title="publish to client, ms")
-    axis.legend(frameon=False)
-    return figure
+    lines = {
+        "p50_ms": ("this runtime, p50", OURS),
+        "p95_ms": ("this runtime, p95", THIRD),
+        "bare_p50_ms": ("bare fan-out, p50", OTHERS),
+    }
+    return _over(rows, "listeners", lines, xlabel="listeners", title="publish to client, ms")
 
 
 def executors(rows: Rows) -> Any:
@@ -88,12 +86,20 @@ def executors(rows: Rows) -> Any:
 
 def logs(rows: Rows) -> Any:
     """Draw how long a job takes over the lines that it prints."""
+    lines = {
+        "seconds": ("until the result", OURS),
+        "readable_s": ("until all is read back", THIRD),
+        "bare_s": ("the program alone", OTHERS),
+    }
+    return _over(rows, "lines", lines, xlabel="lines printed", title="seconds")
+
+
+def _over(rows: Rows, x: str, lines: Mapping[str, tuple[str, str]], *, xlabel: str, title: str) -> Any:
+    """Draw columns of `rows` over the column `x`, both logarithmic; `lines` has label and colour of each."""
     figure, axis = plt.subplots(figsize=(6, 3.2))
-    lines = [each["lines"] for each in rows]
-    _line(axis, lines, [each["seconds"] for each in rows], label="until the result", colour=OURS)
-    _line(axis, lines, [each["readable_s"] for each in rows], label="until all is read back", colour=THIRD)
-    _line(axis, lines, [each["bare_s"] for each in rows], label="the program alone", colour=OTHERS)
-    axis.set(xscale="log", yscale="log", xlabel="lines printed", title="seconds")
+    for column, (label, colour) in lines.items():
+        _line(axis, [each[x] for each in rows], [each[column] for each in rows], label=label, colour=colour)
+    axis.set(xscale="log", yscale="log", xlabel=xlabel, title=title)
     axis.legend(frameon=False)
     return figure
 
