@@ -8,7 +8,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from pydantic import SecretStr
 
 from qrt_chassis.settings import MongoSettings
-from qrt_chassis.store import keep_index, open_store
+from qrt_chassis.store import drop_index, keep_index, open_store
 from qrt_contracts.ids import new_id
 
 Collection = AsyncIOMotorCollection[dict[str, Any]]
@@ -49,3 +49,11 @@ async def test_one_that_an_earlier_release_defined_otherwise_is_made_anew(
     await keep_index(collection, "word", unique=True, name="by_word")
     assert await _defined(collection, "by_word") == ([("word", 1)], True, False)
     assert set(await collection.index_information()) == {"_id_", "by_word"}
+
+
+async def test_an_index_that_is_needed_no_more_is_dropped_once(collection: Collection) -> None:
+    await drop_index(collection, "word_1")
+    await keep_index(collection, "word")
+    for _ in range(2):
+        await drop_index(collection, "word_1")
+        assert set(await collection.index_information()) == {"_id_"}

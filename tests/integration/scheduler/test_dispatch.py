@@ -1,5 +1,6 @@
 """From submission to the end, by way of an executor, through the store."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -237,6 +238,21 @@ async def test_a_later_changes_outbox_is_not_emptied_with_an_earlier_one(replica
     soon = utc_now() + timedelta(seconds=1)
     left = await replica.jobs.unsent(before=soon, after=soon, limit=10)
     assert [each.token for each in left] == [second.token]
+
+
+async def test_jobs_that_come_together_are_each_told_whether_they_were_stored(replica: Replica) -> None:
+    from qrt_scheduler.service.changes import changed
+    from qrt_scheduler.service.outbox import outgoing
+    from tests.unit.scheduler.factories import queued
+
+    async def insert(job_id: str) -> bool:
+        job = queued(job_id)
+        return await replica.jobs.insert(job, outgoing(job_id, changed(job)))
+
+    names = [new_id() for _ in range(5)]
+    assert await asyncio.gather(*map(insert, names[:2])) == [True, True]
+    assert await asyncio.gather(*map(insert, names)) == [False, False, True, True, True]
+    assert all([await replica.jobs.get(each) for each in names])
 
 
 async def test_an_update_by_a_writer_that_saw_an_older_job_changes_nothing(replica: Replica) -> None:

@@ -51,7 +51,7 @@ async def open_store(settings: MongoSettings) -> AsyncIterator[Store]:
 
 Keys = str | Sequence[tuple[str, int]]
 _DEFINING = ("unique", "sparse", "expireAfterSeconds", "partialFilterExpression")
-_NO_SUCH_INDEX = 27
+_NO_SUCH_COLLECTION, _NO_SUCH_INDEX = 26, 27
 
 
 async def keep_index(collection: AsyncIOMotorCollection[dict[str, Any]], keys: Keys, **options: Any) -> None:
@@ -65,7 +65,7 @@ async def keep_index(collection: AsyncIOMotorCollection[dict[str, Any]], keys: K
     for other, found in (await collection.index_information()).items():
         of_keys = list(found["key"]) == wanted
         if (other == name or of_keys) and not (other == name and of_keys and _defined_so(found, options)):
-            await _forget_index(collection, other)
+            await drop_index(collection, other)
     await collection.create_index(wanted, name=name, **options)
 
 
@@ -73,9 +73,10 @@ def _defined_so(found: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     return all((found.get(each) or None) == (options.get(each) or None) for each in _DEFINING)
 
 
-async def _forget_index(collection: AsyncIOMotorCollection[dict[str, Any]], name: str) -> None:
+async def drop_index(collection: AsyncIOMotorCollection[dict[str, Any]], name: str) -> None:
+    """See to it that there is no index of this name. Safe to repeat, by several replicas at once."""
     try:
         await collection.drop_index(name)
     except OperationFailure as error:
-        if error.code != _NO_SUCH_INDEX:  # another replica was faster
+        if error.code not in (_NO_SUCH_INDEX, _NO_SUCH_COLLECTION):
             raise

@@ -5,18 +5,23 @@ one change together. `versions` is keyed by number: a reader projects the one it
 unique per owner by an index; every other look-up is by `_id` or by owner.
 """
 
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
 from pydantic import BaseModel
 from pymongo.errors import DuplicateKeyError
 
+from qrt_chassis.grouped import Grouped
 from qrt_chassis.store import Store, keep_index
 from qrt_contracts.rights import ProgramScope
 from qrt_contracts.values import BuildState, Program, Version, Visibility
 from qrt_registry.domain import name_taken
 from qrt_registry.ports import ProgramFilter
 
+LOOKED_UP = 64
+"""Names looked up at a time at most."""
 _WITHOUT_VERSIONS = {"versions": 0}
 
 
@@ -25,6 +30,7 @@ class MongoPrograms:
 
     def __init__(self, store: Store) -> None:
         self._programs = store.database("registry")["programs"]
+        self._names = Grouped(self._by_names, most=LOOKED_UP, owner="looks at programs")
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
@@ -51,8 +57,16 @@ class MongoPrograms:
         return _program(await self._programs.find_one({"_id": program_id}, _WITHOUT_VERSIONS))
 
     async def named(self, owner: str, name: str) -> Program | None:
-        """Return the program an owner has under `name`."""
-        return _program(await self._programs.find_one({"owner": owner, "name": name}, _WITHOUT_VERSIONS))
+        """Return the program an owner has under `name`; one look answers all who ask for it meanwhile."""
+        return await self._names.ask((owner, name))
+
+    async def _by_names(self, asked: Sequence[tuple[str, str]]) -> list[Program | None]:
+        keys = list(dict.fromkeys(asked))
+        looks = (
+            self._programs.find_one({"owner": owner, "name": name}, _WITHOUT_VERSIONS) for owner, name in keys
+        )
+        found = dict(zip(keys, map(_program, await asyncio.gather(*looks)), strict=True))
+        return [found[each] for each in asked]
 
     async def version(self, program_id: str, number: int) -> Version | None:
         """Return one version of a program."""

@@ -18,9 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from qrt_chassis.store import Store, keep_index
+from qrt_chassis.grouped import Grouped
+from qrt_chassis.store import Store, drop_index, keep_index
 from qrt_contracts.events import CancelRequested, Event, JobChanged, JobEnded, JobOutput, JobSubmitted
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.jobs import AttemptEnd, Job
@@ -37,8 +38,14 @@ from qrt_scheduler.ports import READ_BYTES, JobFilter, JobHead, Newest, Outgoing
 log = logging.getLogger(__name__)
 
 DATABASE = "scheduler"
+INSERTED = 64
+"""Jobs stored by one write at most."""
 COUNTED = 10_000
 """A queue position is exact up to here; further back the difference tells an owner nothing."""
+_REPLACED = ("status_1", "owner_1_status_1")
+"""Indexes of earlier releases that others do the work of: each costs something at every change of a job."""
+_DUPLICATE = 11000
+"""The server's code for a key that is taken."""
 _EVENTS: dict[str, type[Event]] = {
     each.schema_name: each for each in (JobSubmitted, CancelRequested, JobChanged, JobEnded)
 }
@@ -66,27 +73,38 @@ class MongoJobs:
         self._keys = database["keys"]
         self._queue = database["queue"]
         self._pages = Pages(store, DATABASE)
+        self._inserts = Grouped(self._insert, most=INSERTED, owner="insertion of jobs")
 
     async def prepare(self) -> None:
         """Make the indexes. Safe to repeat, by several replicas at once."""
         await keep_index(self._jobs, [("owner", 1), ("_id", -1)])
-        await keep_index(self._jobs, [("owner", 1), ("status", 1)])
+        await keep_index(self._jobs, [("status", 1), ("owner", 1), ("_id", -1)])
         await keep_index(self._jobs, [("owner", 1), ("tags", 1)])
-        await keep_index(self._jobs, "status")
         await keep_index(self._jobs, "shared_with", sparse=True)
         await keep_index(self._jobs, "ended_on", sparse=True)
         await keep_index(self._jobs, "outbox.token", sparse=True)
+        for each in _REPLACED:
+            await drop_index(self._jobs, each)
         await keep_index(self._keys, "job_id")
         await keep_index(self._keys, "at")
 
     async def insert(self, job: Job, outgoing: Outgoing) -> bool:
-        """Store a new job; False if the id is taken."""
+        """Store a new job; False if the id is taken. Jobs that come together are stored together."""
         document = _document(job) | {"_id": job.id, "outbox": self._outbox(outgoing, job.created_at)}
+        return await self._inserts.ask(document)
+
+    async def _insert(self, documents: Sequence[dict[str, Any]]) -> list[bool]:
         try:
-            await self._jobs.insert_one(document)
-        except DuplicateKeyError:
-            return False
-        return True
+            await self._jobs.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            faults = error.details["writeErrors"]
+            if any(each["code"] != _DUPLICATE for each in faults):
+                raise
+            if error.details["writeConcernErrors"]:
+                raise Unavailable("the store has not confirmed that it keeps the job; try again") from error
+            taken = {each["index"] for each in faults}
+            return [place not in taken for place in range(len(documents))]
+        return [True] * len(documents)
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job. Raises: UnreadableJob."""

@@ -2,7 +2,7 @@
 
 A change and its events are one document. `send` publishes them right after the change was stored;
 whatever a crash kept from being published is found by `sweep`. Emptying outboxes is done in
-batches, later: most have been replaced by the job's next change by then.
+batches, a few seconds later: most have been replaced by the job's next change by then.
 """
 
 import asyncio
@@ -22,11 +22,15 @@ log = logging.getLogger(__name__)
 WAITING = 10_000
 """Changes whose events wait to be published; beyond it whoever stores a change waits too."""
 PARALLEL = 32
-CLEAR_EVERY_SECONDS = 0.5
-CLEAR_BATCH = 500
+CLEAR_AFTER_SECONDS = 4.0
+"""How long the outbox of what was published is left for the job's next change to replace."""
+CLEAR_EVERY_SECONDS = 1.0
+CLEAR_BATCH = 32
+"""Outboxes emptied by one write. Of more at once each costs more: they are looked up among each other."""
 SWEEP_EVERY_SECONDS = 15.0
+SWEPT = 500
 LEFT_BEHIND = timedelta(seconds=10)
-"""An outbox older than this was left behind by a crash or is stuck behind an outage."""
+"""An outbox older than this was left behind by a crash or is stuck behind an outage: others are empty."""
 
 
 def outgoing(job_id: str, *events: Event) -> Outgoing:
@@ -42,10 +46,12 @@ class Outbox:
         self._jobs = jobs
         self._clock = clock
         self._queue: asyncio.Queue[Outgoing] = asyncio.Queue(WAITING)
-        self._sent: list[Outgoing] = []
+        self._sent: dict[str, tuple[float, Outgoing]] = {}
+        """What was published last of each job, and when: its outbox may still be there."""
 
     async def send(self, item: Outgoing) -> None:
         """Publish soon. The events are stored already: a crash before then loses nothing."""
+        self._sent.pop(item.job_id, None)  # this change has replaced that outbox
         await self._queue.put(item)
 
     async def run(self) -> None:
@@ -55,23 +61,30 @@ class Outbox:
                 group.create_task(self._publish_each())
 
     async def clear(self) -> None:
-        """Empty the outboxes of what was published, every half second, in batches."""
+        """Empty the outboxes of what was published some seconds ago, in batches, for ever."""
         while True:
             await asyncio.sleep(CLEAR_EVERY_SECONDS)
-            await self.clear_now()
+            await self._clear(until=_now() - CLEAR_AFTER_SECONDS)
 
     async def clear_now(self) -> None:
         """Empty the outboxes of what was published so far."""
-        while batch := self._sent[:CLEAR_BATCH]:
+        await self._clear(until=_now())
+
+    async def _clear(self, *, until: float) -> None:
+        due = [item for at, item in self._sent.values() if at <= until]
+        for first in range(0, len(due), CLEAR_BATCH):
+            batch = due[first : first + CLEAR_BATCH]
             await self._jobs.sent(batch)
-            del self._sent[: len(batch)]
+            for item in batch:
+                if self._sent.get(item.job_id, (0.0, None))[1] is item:
+                    del self._sent[item.job_id]
 
     async def sweep(self) -> None:
         """Publish what crashes left behind, at start and every now and then."""
         while True:
             now = self._clock()
             for item in await self._jobs.unsent(
-                before=now - LEFT_BEHIND, after=now + LEFT_BEHIND, limit=CLEAR_BATCH
+                before=now - LEFT_BEHIND, after=now + LEFT_BEHIND, limit=SWEPT
             ):
                 log.info("publishing events that were left behind", extra={"job_id": item.job_id})
                 await self.send(item)
@@ -83,4 +96,8 @@ class Outbox:
             with tracing.step("outbox", parent=item.trace, job_id=item.job_id):
                 for event in item.events:
                     await patiently(partial(self._bus.publish, event), what="publishing an event")
-            self._sent.append(item)
+            self._sent[item.job_id] = (_now(), item)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
