@@ -62,7 +62,7 @@ async def cpu_per_job(many: Callable[[], Awaitable[int]]) -> dict[str, float]:
 async def memory(begin: Callable[[], Awaitable[object]]) -> dict[str, float]:
     """Return the memory of the zygote, of the median parked sandbox, and of the job that `begin` runs."""
     parent = zygote()
-    parked = sorted(_held(jail) for jail in processes.children(parent))
+    parked = sorted(map(_held, _jails(parent)))
     job = asyncio.ensure_future(begin())
     try:
         running = await _marked(parent)
@@ -76,18 +76,29 @@ async def memory(begin: Callable[[], Awaitable[object]]) -> dict[str, float]:
     }
 
 
-def _held(jail: int) -> int:
-    """Return the PSS of an init and all below it, in bytes."""
-    return sum(map(processes.proportional_bytes, (jail, *processes.descendants(jail))))
+def _jails(parent: int) -> list[int]:
+    """Return the first process of each jail; their keepers have no memory but the zygote's."""
+    return [pid for pid in processes.children(parent) if not _keeps(pid)]
+
+
+def _keeps(pid: int) -> bool:
+    """Tell whether a process is pid 1 of its pid namespace."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line for line in status if line.startswith("NSpid:")).split()[-1] == "1"
+
+
+def _held(program: int) -> int:
+    """Return the PSS of a process and all below it, in bytes."""
+    return sum(map(processes.proportional_bytes, (program, *processes.descendants(program))))
 
 
 async def _marked(parent: int) -> int:
     """Return the sandbox in which the program has named its process."""
     async with asyncio.timeout(20):
         while True:
-            for jail in processes.children(parent):
-                if any(_name(pid) == MARKER for pid in processes.descendants(jail)):
-                    return jail
+            for program in _jails(parent):
+                if _name(program) == MARKER:
+                    return program
             await asyncio.sleep(1 / _LOOKS_PER_SECOND)
 
 

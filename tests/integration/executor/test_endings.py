@@ -190,7 +190,33 @@ async def test_a_program_that_ignores_sigterm_is_killed(executor: Rig) -> None:
     assert told.code == "TimeLimitExceeded"
     assert told.log == "deaf\n"
     assert told.end.usage is not None
-    assert told.end.usage.signal == 9 or told.end.usage.exit_code is None
+    assert told.end.usage.signal == 9
+
+
+async def test_what_a_killed_program_has_used_is_known(executor: Rig) -> None:
+    source = body("import signal", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "while True: pass")
+    told = await executor.run(source, limits=Limits(wall_seconds=1))
+    assert told.code == "TimeLimitExceeded"
+    assert told.end.usage is not None
+    assert (told.end.usage.cpu_seconds or 0) > 0.1
+
+
+async def test_orphans_are_asked_to_end_as_well(executor: Rig) -> None:
+    source = body(
+        "import os, signal, time",
+        "told, tell = os.pipe()",
+        "if os.fork() == 0:",
+        "    if os.fork():",
+        "        os._exit(0)",
+        "    signal.signal(signal.SIGTERM, lambda *_: (os.write(tell, b'asked'), os._exit(0)))",
+        "    time.sleep(1000)",
+        "os.wait()",
+        "signal.signal(signal.SIGTERM, lambda *_: None)",
+        "print(os.read(told, 100).decode(), flush=True)",
+    )
+    told = await executor.run(source, limits=Limits(wall_seconds=0.5))
+    assert told.code == "TimeLimitExceeded"
+    assert told.log == "asked\n"
 
 
 async def test_a_program_over_its_memory_is_ended(executor: Rig) -> None:

@@ -135,6 +135,21 @@ async def test_a_worn_zygote_is_replaced_and_its_running_attempt_is_not_disturbe
         await long.close()
 
 
+async def test_a_jail_whose_keeper_is_killed_from_outside_is_lost_and_its_program_is_not_blamed(
+    environment: ProgramEnvironment, scratch: Path
+) -> None:
+    async with running(environment, scratch, Isolation.JAIL) as (pool, _):
+        sandbox = await pool.take(Limits())
+        await sandbox.start(order(body("import time", "print('runs', flush=True)", "time.sleep(1000)")))
+        talk = asyncio.create_task(sandbox.converse(Nowhere()))
+        assert isinstance(sandbox, Jail)
+        os.kill(processes.pid_of(sandbox._pidfd), signal.SIGKILL)
+        assert await sandbox.ended() is None
+        assert (await talk).result is None
+        await sandbox.close()
+        assert await result_of(await pool.take(Limits()), body("return 1")) == b"1"
+
+
 async def test_a_host_that_cannot_do_what_is_required_refuses_work_and_says_why(
     environment: ProgramEnvironment, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

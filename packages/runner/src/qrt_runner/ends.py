@@ -11,12 +11,14 @@ EVENTS, STDOUT, STDERR, STATUS, FIRST_CGROUP = 3, 4, 5, 6, 7
 
 @dataclass(frozen=True)
 class Ends:
-    """An attempt's ends: event socket, both output pipes, status pipe, cgroup files."""
+    """An attempt's ends: event socket, both output pipes, status pipe, cgroup files, a jail's keeper."""
 
     cgroups: tuple[int, ...]
+    keeper: int
+    """The pidfd of the jail's keeper; -1 without a jail."""
 
     def close_all_but_status(self) -> None:
-        """Keep what the init needs while the program runs: its standard streams and the status pipe."""
+        """Keep what an init needs while the program runs: its standard streams and the status pipe."""
         for fd in (EVENTS, STDOUT, STDERR, *self.cgroups):
             os.close(fd)
         null = os.open(os.devnull, os.O_RDWR)
@@ -24,14 +26,20 @@ class Ends:
             os.dup2(null, fd)
         os.close(null)
 
+    def close_all_but_events(self) -> None:
+        """Keep what a program's process needs: its standard streams and the event socket."""
+        os.closerange(STDOUT, FIRST_CGROUP + len(self.cgroups) + 1)
 
-def take(received: list[int]) -> Ends:
-    """Move the received descriptors to their places and close every other one above stderr."""
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in received]
+
+def take(received: list[int], *, keeper: int = -1) -> Ends:
+    """Move the received descriptors and a keeper's to their places; close every other one above stderr."""
+    given = received if keeper < 0 else [*received, keeper]
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in given]
     for place, fd in enumerate(high, start=EVENTS):
         os.dup2(fd, place, inheritable=False)
     os.closerange(EVENTS + len(high), os.sysconf("SC_OPEN_MAX"))
-    return Ends(cgroups=tuple(range(FIRST_CGROUP, EVENTS + len(high))))
+    last = EVENTS + len(received)
+    return Ends(cgroups=tuple(range(FIRST_CGROUP, last)), keeper=last if keeper >= 0 else -1)
 
 
 def join(own: Ends) -> None:

@@ -4,7 +4,6 @@ The executor's half is `qrt_executor.adapters.wire`; the two share no code on pu
 ours may be importable by a program), and a test holds their numbers together.
 """
 
-import os
 import socket
 import struct
 from enum import IntEnum
@@ -16,7 +15,7 @@ class Frame(IntEnum):
     """What a frame is, and who sends it."""
 
     READY = 1
-    """init -> executor, first and once; carries the sender's credentials."""
+    """program's process or its init -> executor: first, once, before anything of the program is there."""
     START = 2
     """executor -> program: JSON settings of the run."""
     SOURCE = 3
@@ -49,15 +48,13 @@ def send(channel: socket.socket, frame: Frame, *parts: bytes) -> None:
         channel.sendall(part)
 
 
-def send_ready(channel: socket.socket, *, directory: str | None) -> None:
-    """Send READY, and with it a descriptor of `directory`, where the program will leave its files."""
+def send_ready(channel: socket.socket, *descriptors: int) -> None:
+    """Send READY, and with it what the executor needs of a jail: its keeper and its output directory."""
     header = HEADER.pack(Frame.READY, 0)
-    if directory is None:
+    if descriptors:
+        socket.send_fds(channel, [header], descriptors)
+    else:
         channel.sendall(header)
-        return
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    socket.send_fds(channel, [header], [fd])
-    os.close(fd)
 
 
 def receive(channel: socket.socket) -> tuple[int, bytes]:

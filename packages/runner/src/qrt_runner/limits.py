@@ -4,7 +4,7 @@ import math
 import resource
 from typing import Any
 
-_RUNTIME_PROCESSES = 2  # the init and the program's first process count as well
+_RUNTIME_PROCESSES = 1  # the program's first process counts as well
 
 
 def apply(settings: dict[str, Any], *, mapped_bytes: int, own_user_namespace: bool) -> None:

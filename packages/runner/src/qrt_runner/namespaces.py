@@ -1,7 +1,7 @@
 """A jail's own world: user, pid, mount, ipc, net and uts namespaces, private file systems, no rights.
 
-`fork` is called in the zygote, which is single-threaded and holds no capability itself; `settle` and
-`furnish` in its child, the jail's init. No program runs in either.
+`furnish` and `settle` are called, in this order, in the process that will run the program; `NEWPID` is the
+zygote's part (`jails`).
 """
 
 import fcntl
@@ -17,34 +17,29 @@ INPUT, OUTPUT = "/var/runtime/input", "/var/runtime/output"
 INODES = 16384
 """Files and directories on each private file system."""
 
-_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
+_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, NEWPID, _NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
 _SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
 
 
-def fork(*, network: bool) -> int:
-    """Fork a child into namespaces of its own, as pid 1; return its pid, 0 in the child.
+def furnish(*, disk_bytes: int) -> None:
+    """As a process of a new pid namespace, with its zygote's right to mount: mount what is private."""
+    system.unshare(_NEWNS | _NEWIPC | _NEWUTS)
+    _mounts(disk_bytes)
 
-    `network`: it stays in the network namespace of its zygote.
+
+def settle(uid: int, gid: int, *, network: bool) -> None:
+    """Go on in a user namespace that knows `uid` and `gid`, this process's own, and nobody else.
+
+    `network`: it stays in the network namespace of its zygote. Every right is gone afterwards.
     """
-    own = _NEWUSER | _NEWPID | _NEWNS | _NEWIPC | _NEWUTS
-    return system.fork_into(own if network else own | _NEWNET)
-
-
-def settle(uid: int, gid: int) -> None:
-    """In that child: map its ids to themselves and nothing else. `uid`, `gid`: as its parent has them."""
+    system.unshare(_NEWUSER if network else _NEWUSER | _NEWNET)
     system.prctl(system.PR_SET_DUMPABLE, 1)  # else the kernel owns /proc/self/uid_map
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {uid} 1")
     _write("/proc/self/gid_map", f"{gid} {gid} 1")
     _write("/proc/self/oom_score_adj", "1000")  # a machine short of memory takes jobs first
-    system.prctl(system.PR_SET_DUMPABLE, 0)
-
-
-def furnish(*, disk_bytes: int, network: bool) -> None:
-    """As pid 1 of the new pid namespace: mount what is private, bring `lo` up, drop every right."""
-    _mounts(disk_bytes)
     if not network:
         _loopback_up()
     system.drop_capabilities()

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import platform
 import signal
 import struct
 
@@ -16,7 +15,6 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
-_SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 _HUGE, _MADV_COLLAPSE = 2 << 20, 25
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -28,23 +26,14 @@ def prctl(option: int, value: int = 0) -> None:
     _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
 
 
-def fork_into(flags: int) -> int:
-    """Fork with the child in the new namespaces of `flags`; return its pid, 0 in the child.
+def unshare(flags: int) -> None:
+    """Call unshare(2). Raises OSError."""
+    _check(_libc.unshare(flags), "unshare")
 
-    One fork where unshare(2) needs two: a process cannot enter a new pid namespace itself. Only for a
-    process with one thread, and for a child that starts none: neither the C library's handlers of a fork
-    run in it nor Python's, which would touch, and so copy, some 250 pages to mend what no thread has left
-    broken. What is forked from the child by `os.fork` gets them.
-    """
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid = int(
-        _libc.syscall(_SYS_CLONE[platform.machine()], ctypes.c_ulong(flags | signal.SIGCHLD), 0, 0, 0, 0)
-    )
-    errno = ctypes.get_errno()
-    ctypes.pythonapi.PyOS_AfterFork_Parent()  # in both: it releases what was held during the fork
-    if pid < 0:
-        raise OSError(errno, os.strerror(errno), "clone")
-    return pid
+
+def setns(descriptor: int, kind: int) -> None:
+    """Call setns(2). Raises OSError."""
+    _check(_libc.setns(descriptor, kind), "setns")
 
 
 def fresh_signals() -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from qrt_runner.ends import Ends
+    from qrt_runner.jails import Jails
 
 CONTROL = 3
 _PACKAGES = "--packages"
@@ -68,12 +69,11 @@ def _told(arguments: list[str]) -> tuple[str, str | None, list[str]]:
 
 def _warm(control: socket.socket, *, level: str, readable: list[str], own_packages: str | None) -> "Zygote":
     # All of them loaded before the first fork.
-    from qrt_runner import ends, init, landlock, namespaces, packages, program, system, warmup  # noqa: F401
+    from qrt_runner import ends, init, jails, landlock, packages, program, system, warmup  # noqa: F401
 
     if level == "landlock":
         landlock.check()
     jailed = level == "jail"
-
     if not jailed:
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
         system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)
@@ -89,7 +89,14 @@ def _warm(control: socket.socket, *, level: str, readable: list[str], own_packag
     gc.disable()
     gc.freeze()  # a collection in a child would otherwise copy every page of the heap
     system.collapse_heap()
-    return Zygote(control, level=level, readable=readable, task_class=task_class, own_packages=own_packages)
+    return Zygote(
+        control,
+        level=level,
+        jails=jails.Jails() if jailed else None,
+        readable=readable,
+        task_class=task_class,
+        own_packages=own_packages,
+    )
 
 
 def _start_again_bare(control: socket.socket) -> NoReturn:
@@ -100,20 +107,21 @@ def _start_again_bare(control: socket.socket) -> NoReturn:
 
 
 class Zygote:
-    """Forks attempts, and without a pid namespace kills what lost its init."""
+    """Forks attempts and sees to their ends; without a pid namespace it kills what lost its init."""
 
     def __init__(
         self,
         control: socket.socket,
         *,
         level: str,
+        jails: "Jails | None",
         readable: list[str],
         task_class: type | None,
         own_packages: str | None = None,
     ) -> None:
         self._control = control
         self._level = level
-        self._jailed = level == "jail"
+        self._jails = jails
         self._readable = readable
         self._task_class = task_class
         self._own_packages = own_packages
@@ -155,22 +163,27 @@ class Zygote:
         return True
 
     def _spawn(self, request: dict[str, Any], received: list[int]) -> None:
-        from qrt_runner import namespaces
+        from qrt_runner import ends
 
-        zygote = os.getpid()
-        pid = namespaces.fork(network=request["network"]) if self._jailed else os.fork()
-        if pid == 0:
-            self._become_attempt(request, received, zygote=zygote)
-        if not self._jailed:
+        zygote, keeper = os.getpid(), -1
+        if self._jails is not None:
+            fork = self._jails.fork(pipe=received[ends.STATUS - ends.EVENTS])
+            pid, keeper = fork.program, fork.keeper.pidfd
+        else:
+            pid = os.fork()
             self._inits.add(pid)
+        if pid == 0:
+            self._become_attempt(request, received, zygote=zygote, keeper=keeper)
 
-    def _become_attempt(self, request: dict[str, Any], received: list[int], *, zygote: int) -> NoReturn:
+    def _become_attempt(
+        self, request: dict[str, Any], received: list[int], *, zygote: int, keeper: int
+    ) -> NoReturn:
         try:
             from qrt_runner import ends
 
             signal.set_wakeup_fd(-1)
-            own = ends.take(received)
-            if self._jailed:
+            own = ends.take(received, keeper=keeper)
+            if keeper >= 0:
                 self._become_jail(own, request)
             self._become_process(own, request, zygote)
         except BaseException:  # noqa: BLE001 - a child must never return into the zygote's loop
@@ -179,17 +192,15 @@ class Zygote:
             os._exit(1)
 
     def _become_jail(self, own: "Ends", request: dict[str, Any]) -> NoReturn:
-        from qrt_runner import ends, init, namespaces, system
+        from qrt_runner import jails, system
 
-        namespaces.settle(*self._ids)
-        ends.join(own)
-        namespaces.furnish(disk_bytes=request["disk_bytes"], network=request["network"])
-        program = self._filter
-        init.run_init(
+        jails.become(
             own,
-            jailed=True,
+            ids=self._ids,
+            disk_bytes=request["disk_bytes"],
+            network=request["network"],
             task_class=self._task_class,
-            confine=lambda: system.load_filter(program),
+            confine=lambda: system.load_filter(self._filter),
             own_packages=self._own_packages,
         )
 
@@ -202,7 +213,6 @@ class Zygote:
         system.die_with_parent(zygote, by=signal.SIGUSR1)
         init.run_init(
             own,
-            jailed=False,
             task_class=self._task_class,
             confine=lambda: self._confine(request),
             own_packages=self._own_packages,
@@ -220,7 +230,7 @@ class Zygote:
         """Collect ended children; kill the orphans of an init that was killed from below."""
         while self._wait_for_one():
             pass
-        if self._jailed:
+        if self._jails is not None:
             return
         from qrt_runner import system
 
@@ -230,9 +240,11 @@ class Zygote:
 
     def _wait_for_one(self) -> bool:
         try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return False
+        if self._jails is not None:
+            self._jails.ended(pid, status, used)
         self._inits.discard(pid)
         return pid != 0
 

@@ -14,6 +14,15 @@ _PASSWD = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:{WORK}:/bin/sh\n"
 _GROUP = f"nogroup:x:{_NOBODY}:\n"
 _HIDDEN = (TMP, WORK, INPUT, OUTPUT, "/dev", "/proc")
 _ELSEWHERE = Path("/opt/environment")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_DEVICE_LINKS = {
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "fd": "/proc/self/fd",
+    "core": "/proc/kcore",
+    "ptmx": "pts/ptmx",
+}
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _NAMES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ca-certificates")
 _FROM_ETC = ("/etc/ld.so.cache", "/etc/fonts", "/etc/alternatives", "/etc/localtime")
@@ -42,6 +51,9 @@ def sandboxed(
 ) -> list[str]:
     """Return the command that runs `command` as pid 1 of a sandbox with nothing but its environment.
 
+    It keeps one right, CAP_SYS_ADMIN in the sandbox's own user namespace: a zygote makes its jails' pid
+    namespaces by it, and goes back to its own. No jail keeps it.
+
     `network` leaves the host's to the zygote, which runs no program, for the jails that may have it.
     `home` holds the files of `write_accounts`. The root and /dev are made read-only last: they are
     file systems of the sandbox that all its jails share.
@@ -52,11 +64,11 @@ def sandboxed(
         *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
         *(() if network else ("--unshare-net",)),
         *("--unshare-cgroup-try", "--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "job"),
-        *("--die-with-parent", "--new-session", "--as-pid-1"),
+        *("--die-with-parent", "--new-session", "--as-pid-1", "--cap-add", "CAP_SYS_ADMIN"),
         *system(names=network),
         *(word for path, place in places.items() for word in ("--ro-bind", str(path), str(place))),
         *("--ro-bind", str(home / "passwd"), "/etc/passwd", "--ro-bind", str(home / "group"), "/etc/group"),
-        *("--proc", "/proc", "--dev", "/dev"),
+        *("--proc", "/proc", *_devices()),
         *("--dir", WORK, "--dir", INPUT, "--dir", OUTPUT),
         *("--size", str(_TMP_BYTES), "--tmpfs", TMP, "--clearenv"),
         *(word for name, value in environ.items() for word in ("--setenv", name, value)),
@@ -70,6 +82,17 @@ def system(*, names: bool) -> list[str]:
     etc = (*_FROM_ETC, *(_NAMES if names else ()))
     links = [word for path in etc for word in ("--ro-bind-try", path, path)]
     return ["--ro-bind", "/usr", "/usr", *_system_links(), *links]
+
+
+def _devices() -> list[str]:
+    """Return how to give the sandbox a /dev.
+
+    As bubblewrap's `--dev` makes it, but without terminals: each jail has its own, and for them bubblewrap
+    would add a second user namespace, below the one that owns the pid namespace to go back to.
+    """
+    devices = [word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")]
+    links = [word for name, target in _DEVICE_LINKS.items() for word in ("--symlink", target, f"/dev/{name}")]
+    return ["--tmpfs", "/dev", *devices, *links, "--dir", "/dev/pts", "--dir", "/dev/shm"]  # noqa: S108
 
 
 def _places(roots: Iterable[Path]) -> dict[Path, Path]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from qrt_contracts.values import Limits
-from qrt_executor.adapters import processes
 from qrt_executor.adapters.jail import Jail
 from qrt_executor.adapters.wire import Frame
 from qrt_executor.ports import InterimKind, Order, Stream
@@ -126,7 +125,7 @@ class _Ears:
 
     async def call(self, question: bytes) -> bytes:
         del question
-        self.alive = processes.descendants(self._jail.pid)
+        self.alive = self._jail.processes()
         return b"{}"
 
 
@@ -171,7 +170,8 @@ async def _prove(jail: Jail, order: Order) -> None:
 def _is_ours(pid: int, jail: Jail) -> bool:
     """Tell whether a pid is alive and still its user's (it may have been given away again)."""
     try:
-        return os.stat(f"/proc/{pid}").st_uid == jail.uid
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" and os.stat(f"/proc/{pid}").st_uid == jail.uid
     except OSError:
         return False
 

@@ -8,6 +8,8 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -15,7 +17,7 @@ from qrt_contracts.values import Isolation
 from qrt_executor.adapters import collector, processes
 from qrt_executor.adapters.bubblewrap import INPUT, OUTPUT, TMP, WORK
 from qrt_executor.adapters.cgroups import Cgroup
-from qrt_executor.adapters.descriptors import Reader, is_readable, readable
+from qrt_executor.adapters.descriptors import Reader, close_all, is_readable, readable
 from qrt_executor.adapters.scratch import Scratch
 from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
 from qrt_executor.adapters.zygote import Ends, Zygote
@@ -40,7 +42,7 @@ _TELL_SECONDS = 5.0
 """The longest that taking in what needs no answer may hold up what comes after it."""
 _READ_BYTES = 64 * 1024
 _CREDENTIALS = struct.Struct("3i")
-_DESCRIPTOR = struct.Struct("i")
+_DESCRIPTORS = struct.Struct("2i")
 _KINDS: dict[int, InterimKind] = {ord("b"): "bytes", ord("s"): "text", ord("j"): "json"}
 
 
@@ -51,20 +53,21 @@ class Jail:
         self,
         ends: Ends,
         *,
-        pid: int,
+        ready: "Ready",
         zygote: Zygote,
         uid: int,
         scratch: Scratch | None,
         cgroup: Cgroup | None,
-        directory: int | None,
     ) -> None:
         self.zygote = zygote
         zygote.attempts += 1
         """What it was forked from; it does not outlive it."""
-        self.pid = pid
-        """Of the init, as the executor sees it; user code has not run when the kernel told it."""
         self.uid = uid
-        self._pidfd = os.pidfd_open(pid)
+        self._first = ready.pid
+        self._pidfd = os.pidfd_open(ready.pid) if ready.keeper is None else ready.keeper
+        """Of the process whose death is the death of all: the keeper, without a jail the init."""
+        self._program = None if ready.keeper is None else os.pidfd_open(ready.pid)
+        self._killed = False
         self._events = ends.events
         self._streams: dict[Stream, Reader] = {"stdout": Reader(ends.stdout), "stderr": Reader(ends.stderr)}
         self._status = Reader(ends.status)
@@ -72,7 +75,7 @@ class Jail:
         self._scratch = scratch
         self._cgroup = cgroup
         self._memory_limit = 0
-        self._directory = directory
+        self._directory = ready.directory
         self._closed = False
 
     @property
@@ -87,7 +90,7 @@ class Jail:
 
     @property
     def alive(self) -> bool:
-        """Its init still runs."""
+        """Something of it still runs, or waits to."""
         return not is_readable(self._pidfd)
 
     async def start(self, order: Order) -> None:
@@ -200,11 +203,11 @@ class Jail:
         """Wait until every process of the attempt is dead; None if nobody can say how it ended."""
         await readable(self._pidfd)
         out_of_memory = self._cgroup is not None and self._cgroup.out_of_memory()
-        report = self._status.now(4096)
-        if not report:  # the init was killed: by the kernel for its memory, or with all that it hangs on
+        report = await self._report()
+        if report is None or (report["with_keeper"] and not self._killed):
+            # Killed from outside: by the kernel for its memory, or with all that it hangs on.
             return Exit(signal=signal.SIGKILL, out_of_memory=True) if out_of_memory else None
-        fields = json.loads(report)
-        status = fields["status"]
+        status = report["status"]
         killed = os.WIFSIGNALED(status)
         if killed and os.WTERMSIG(status) == signal.SIGKILL and not self.zygote.alive:
             return None  # it did not fail by itself: it died with what it hangs on
@@ -212,18 +215,42 @@ class Jail:
         return Exit(
             exit_code=None if killed else os.WEXITSTATUS(status),
             signal=os.WTERMSIG(status) if killed else None,
-            cpu_seconds=fields["cpu_seconds"],
-            peak_memory_bytes=fields["peak_memory_bytes"] if peak is None else peak,
+            cpu_seconds=report["cpu_seconds"],
+            peak_memory_bytes=report["peak_memory_bytes"] if peak is None else peak,
             out_of_memory=out_of_memory,
         )
 
+    async def _report(self) -> dict[str, Any] | None:
+        """Return what the trusted side has reported of the program's end, None if it could not."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                report = await self._status.read(4096)
+        except TimeoutError:
+            return None
+        return json.loads(report) if report else None
+
+    def processes(self) -> list[int]:
+        """Return the living processes of the attempt, as this host numbers them."""
+        if self._program is None:
+            return [self._first, *processes.descendants(self._first)]
+        if is_readable(self._program):
+            return []  # with it go all the others
+        orphans = processes.descendants(processes.pid_of(self._pidfd))
+        return [self._first, *processes.descendants(self._first), *orphans]
+
     def terminate(self) -> None:
-        """Send SIGTERM to all processes of the attempt, by way of its init."""
-        self._signal(signal.SIGTERM)
+        """Send SIGTERM to all processes of the attempt; without a jail its init does that."""
+        if self._program is None:
+            self._signal(signal.SIGTERM)
+            return
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill all processes of the attempt."""
-        if self.isolation is not Isolation.JAIL:
+        self._killed = True
+        if self._program is None:
             # Its init kills what is below it; killing the init first would leave that to nobody.
             self._signal(signal.SIGCONT)
             self._signal(signal.SIGUSR1)
@@ -231,9 +258,11 @@ class Jail:
             self._signal(signal.SIGKILL)
 
     def kill_by_force(self) -> None:
-        """Kill whatever is left one by one, the init last."""
-        if self.alive:
-            processes.kill_tree(self.pid)
+        """Kill whatever is left one by one, the init last; a jail's keeper takes all with it."""
+        if self._program is not None:
+            self._signal(signal.SIGKILL)
+        elif self.alive:
+            processes.kill_tree(self._first)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -248,7 +277,7 @@ class Jail:
         """Return how the attempt stands with its memory: the kernel's word, or a look at its processes."""
         if self._cgroup is not None:
             return Memory(held_bytes=self._cgroup.peak_bytes() or 0, exceeded=self._cgroup.out_of_memory())
-        held = processes.held_bytes(self.pid, limit=self._memory_limit)
+        held = processes.held_bytes(self.processes(), limit=self._memory_limit)
         return Memory(held_bytes=held, exceeded=held > self._memory_limit)
 
     async def leftovers(self, budget: FileBudget) -> Leftovers:
@@ -285,7 +314,7 @@ class Jail:
         except TimeoutError:
             self.kill_by_force()
         finally:
-            os.close(self._pidfd)
+            close_all(*(fd for fd in (self._pidfd, self._program) if fd is not None))
         if self._directory is not None:
             os.close(self._directory)
         if self._cgroup is not None:
@@ -294,10 +323,20 @@ class Jail:
             await asyncio.to_thread(self._scratch.remove)
 
 
-async def receive_ready(ends: Ends) -> tuple[int, int | None]:
-    """Wait for an init's READY; return its pid as the kernel gives it, and its output directory.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What an attempt's READY tells, before anything of a program is there."""
 
-    No program has run yet: the descriptor is from trusted code, and the last one that is received.
+    pid: int
+    """Of its sender as the kernel gives it: a jail's program's process, without a jail the init."""
+    keeper: int | None
+    """The pidfd of the jail's keeper."""
+    directory: int | None
+    """A descriptor of the output directory."""
+
+
+async def receive_ready(ends: Ends) -> Ready:
+    """Wait for an attempt's READY. What it holds is from trusted code, and the last descriptors received.
 
     Raises:
         SandboxUnavailable: it did not come, or was something else.
@@ -307,7 +346,7 @@ async def receive_ready(ends: Ends) -> tuple[int, int | None]:
             await readable(ends.events.fileno())
     except TimeoutError:
         raise SandboxUnavailable("a parked sandbox did not report") from None
-    room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTOR.size)
+    room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTORS.size)
     try:
         data, ancillary, _, _ = ends.events.recvmsg(len(READY), room, socket.MSG_CMSG_CLOEXEC)
     except OSError as exc:
@@ -315,9 +354,9 @@ async def receive_ready(ends: Ends) -> tuple[int, int | None]:
     told = {kind: payload for level, kind, payload in ancillary if level == socket.SOL_SOCKET}
     if data == READY and socket.SCM_CREDENTIALS in told:
         ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        given = told.get(socket.SCM_RIGHTS)
         pid = int(_CREDENTIALS.unpack(told[socket.SCM_CREDENTIALS])[0])
-        return pid, None if given is None else int(_DESCRIPTOR.unpack(given)[0])
+        given = told.get(socket.SCM_RIGHTS)
+        return Ready(pid, *((None, None) if given is None else _DESCRIPTORS.unpack(given)))
     raise SandboxUnavailable("a parked sandbox ended before it was ready")
 
 

@@ -5,9 +5,9 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qrt_contracts.faults import Unavailable
@@ -33,6 +33,8 @@ _FAILED_SPAWNS = 3
 """In a row; then the zygote is taken to be broken."""
 _RETIRE_SECONDS = 0.5
 _NOT_YET = "no zygote serves yet"
+_AT_ONCE = 2
+"""Sandboxes that are made side by side: their zygote forks one while the last one furnishes itself."""
 _UNHURRIED_SECONDS = 0.010
 """While enough sandboxes are parked, the next one's making leaves the attempt just started alone."""
 
@@ -245,8 +247,18 @@ class ZygotePool:
         )
 
     async def _refill(self, zygote: Zygote) -> None:
+        left = iter(range(self._worn_after))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_AT_ONCE):
+                    group.create_task(self._park(zygote, left))
+        except* ZygoteFailed as failures:
+            raise failures.exceptions[0] from None
+
+    async def _park(self, zygote: Zygote, left: Iterator[int]) -> None:
+        """Park a sandbox for each number that is left. Raises ZygoteFailed when they cannot be made."""
         failures = 0
-        for _ in range(self._worn_after):
+        for _ in left:
             if self._parked.qsize() > self._parked.maxsize // 2:
                 await asyncio.sleep(_UNHURRIED_SECONDS)
             try:
@@ -278,20 +290,20 @@ class ZygotePool:
                 close_all(*procs)
             undo.callback(ends.close)
             try:
-                pid, directory = await receive_ready(ends)
+                ready = await receive_ready(ends)
             except SandboxUnavailable as exc:
                 raise ZygoteFailed(str(exc)) from exc
             if scratch is not None:
                 directory = os.open(scratch.output, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                ready = replace(ready, directory=directory)
             undo.pop_all()
         return Jail(
             ends,
-            pid=pid,
+            ready=ready,
             zygote=zygote,
             uid=self._station.user[0],
             scratch=scratch,
             cgroup=cgroup,
-            directory=directory,
         )
 
     def _grouped(self, undo: contextlib.AsyncExitStack) -> tuple[Cgroup | None, list[int]]:

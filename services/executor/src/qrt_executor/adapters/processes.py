@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -29,15 +30,22 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def held_bytes(pid: int, *, limit: int) -> int:
-    """Return the memory that `pid` and everything below it hold.
+def held_bytes(processes: Sequence[int], *, limit: int) -> int:
+    """Return the memory that these processes hold together.
 
     Resident pages are summed first, which is cheap and counts shared pages once per process; only
     if that passes `limit` are shared pages counted in proportion.
     """
-    tree = [pid, *descendants(pid)]
-    resident = sum(_resident(each) for each in tree)
-    return resident if resident <= limit else sum(proportional_bytes(each) for each in tree)
+    resident = sum(map(_resident, processes))
+    return resident if resident <= limit else sum(map(proportional_bytes, processes))
+
+
+def pid_of(pidfd: int) -> int:
+    """Return a process's pid; -1 once it is gone and collected."""
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    raise ValueError(f"descriptor {pidfd} is of no process")
 
 
 def _resident(pid: int) -> int:

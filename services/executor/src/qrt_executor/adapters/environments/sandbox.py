@@ -153,7 +153,8 @@ class BuildSandbox:
         limits, looks = self._limits, 0
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if processes.held_bytes(pid, limit=limits.memory_bytes) > limits.memory_bytes:
+            tree = [pid, *processes.descendants(pid)]
+            if processes.held_bytes(tree, limit=limits.memory_bytes) > limits.memory_bytes:
                 return f"it needed more memory than the limit of {limits.memory_bytes} bytes"
             looks += 1
             if looks % _LOOKS_FOR_SIZE == 0:

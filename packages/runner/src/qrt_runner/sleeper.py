@@ -1,0 +1,69 @@
+"""A process that costs nothing and does nothing: pid 1 of a jail."""
+
+import ctypes
+import os
+import signal
+import struct
+from typing import Any
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_CLONE_VM, _CLONE_FILES, _CLONE_PIDFD = 0x100, 0x400, 0x1000
+_CONTEXT_BYTES, _STACK_BYTES = 8192, 4096
+"""More than a `ucontext_t` takes, and than the two calls need."""
+
+
+class Sleeper:
+    """A process that collects its dead children and otherwise sleeps, until it is killed.
+
+    It shares this one's memory and descriptors, as after vfork(2), so that it costs no copy of them, and must
+    therefore run no Python. It runs two functions of the C library, each in a context (makecontext(3)) with a
+    stack of its own: signal(2), to ignore SIGCHLD, by which the kernel collects its children, and then
+    pause(2), with every signal blocked. Both stacks are in memory that this object holds: keep it until the
+    process is dead.
+    """
+
+    def __init__(self) -> None:
+        """Start it, where this process's children go. For a process with one thread. Raises OSError."""
+        self._memory = ctypes.create_string_buffer(2 * _CONTEXT_BYTES + 3 * _STACK_BYTES)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # contexts hold it as well
+        try:
+            pausing = self._context(0, _libc.pause, then=0)
+            ignoring = self._context(1, _libc.signal, signal.SIGCHLD, signal.SIG_IGN, then=pausing)
+            self.pid, self.pidfd = self._clone(ignoring)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _context(self, number: int, function: Any, *arguments: int, then: int) -> int:
+        """Return where the context is that calls `function` and goes on to the context `then`."""
+        offset = number * _CONTEXT_BYTES
+        at = ctypes.c_void_p(ctypes.addressof(self._memory) + offset)
+        if _libc.getcontext(at) != 0:
+            raise _failure("getcontext")
+        # uc_link and uc_stack come after one word of flags, on every 64-bit Linux.
+        struct.pack_into("PPiN", self._memory, offset + 8, then, self._stack(number), 0, _STACK_BYTES)
+        _libc.makecontext(at, ctypes.cast(function, ctypes.c_void_p), len(arguments), *map(int, arguments))
+        return ctypes.addressof(self._memory) + offset
+
+    def _stack(self, number: int) -> int:
+        return ctypes.addressof(self._memory) + 2 * _CONTEXT_BYTES + number * _STACK_BYTES
+
+    def _clone(self, context: int) -> tuple[int, int]:
+        pidfd = ctypes.c_int(-1)
+        pid = int(
+            _libc.clone(
+                ctypes.cast(_libc.setcontext, ctypes.c_void_p),
+                ctypes.c_void_p(self._stack(2) + _STACK_BYTES),
+                ctypes.c_int(_CLONE_VM | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD),
+                ctypes.c_void_p(context),
+                ctypes.byref(pidfd),
+            )
+        )
+        if pid < 0:
+            raise _failure("clone")
+        return pid, pidfd.value
+
+
+def _failure(what: str) -> OSError:
+    errno = ctypes.get_errno()
+    return OSError(errno, os.strerror(errno), what)
