@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from qrt_chassis.bus.letters import TRANSIENT_DEAD
-from qrt_chassis.bus.port import Bus, Subscription, Undeliverable
+from qrt_chassis.bus.port import AtOnce, Bus, Subscription, Undeliverable
 from qrt_chassis.logging import bind, bound
 from qrt_contracts.faults import Unavailable
 from qrt_contracts.message import Exchange
@@ -189,6 +189,26 @@ async def test_a_message_whose_handler_failed_is_delivered_again_in_its_place(bu
     for number in (1, 2):
         await bus.publish(Noted(topic=topic, number=number))
     await wait_until(lambda: seen == [1, 1, 2, 2], description=f"each twice, in order: {seen}")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_handler_that_never_waits_gets_all_in_order_and_again_what_it_failed_at(
+    bus: Bus, *, kept: bool
+) -> None:
+    topic, queue, got = fresh("a"), fresh("q"), list[int]()
+    fails = [ValueError("once"), ValueError("twice"), ValueError("three times")]
+
+    def handle(note: Noted) -> None:
+        if note.number == 3 and fails:
+            raise fails.pop()
+        got.append(note.number)
+
+    await bus.subscribe(durable(queue, topic) if kept else transient(queue, topic), {Noted: AtOnce(handle)})
+    for number in range(5):
+        await bus.publish(Noted(topic=topic, number=number))
+    await asyncio.gather(*(bus.publish(Noted(topic=topic, number=number)) for number in range(5, 50)))
+    await wait_until(lambda: got == list(range(50)), description="all, in order")
+    assert not fails
 
 
 async def test_a_message_that_always_fails_becomes_a_dead_letter_with_its_reason(

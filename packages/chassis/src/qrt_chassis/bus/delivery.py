@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from qrt_chassis import metrics, tracing
 from qrt_chassis.backoff import Backoff
-from qrt_chassis.bus.port import Handlers
+from qrt_chassis.bus.port import AtOnce, Handlers
 from qrt_chassis.bus.wire import Envelope, NotReadable, Readers
 from qrt_chassis.logging import bind
 from qrt_chassis.passing import is_passing
@@ -85,6 +85,31 @@ async def settle(delivery: Delivery, policy: Policy, *, stopping: asyncio.Event)
     metrics.DELIVERIES.labels(envelope.schema, outcome).inc()
 
 
+def handled_at_once(delivery: Delivery, policy: Policy) -> bool:
+    """Handle a delivery without waiting, if all is well with it; then it only has to be acknowledged.
+
+    Whatever is unusual about it (a failing handler, too) is left to `settle`.
+    """
+    envelope = delivery.envelope
+    if delivery.earlier or envelope.traceparent is not None or expired(delivery):
+        return False
+    try:
+        message = policy.readers.open(envelope)
+    except NotReadable:
+        return False
+    handler = policy.handlers[type(message)]
+    if not isinstance(handler, AtOnce):
+        return False
+    began = time.perf_counter()
+    try:
+        handler.handle(message)
+    except Exception:  # noqa: BLE001 - it is called again, by who decides what its error means
+        return False
+    metrics.HANDLER_SECONDS.labels(envelope.schema).observe(time.perf_counter() - began)
+    metrics.DELIVERIES.labels(envelope.schema, "handled").inc()
+    return True
+
+
 def expired(delivery: Delivery) -> bool:
     """Tell whether a message has lost its worth while it waited here."""
     lifetime = delivery.envelope.expires_seconds
@@ -120,7 +145,8 @@ async def _handle(delivery: Delivery, policy: Policy, *, stopping: asyncio.Event
     except NotReadable as error:
         return Dead(error.reason, str(error))
     handler = policy.handlers[type(message)]
-    failures, backoff = delivery.earlier, Backoff()
+    failures = delivery.earlier
+    backoff: Backoff | None = None
     while delivery.held:
         raised = await _attempt(handler, message)
         if raised is None:
@@ -129,6 +155,7 @@ async def _handle(delivery: Delivery, policy: Policy, *, stopping: asyncio.Event
             failures += 1
             if failures >= policy.max_deliveries:
                 return Dead("failed", f"{type(raised).__name__}: {raised}")
+        backoff = backoff or Backoff()
         if await _stopped_within(stopping, backoff.next()):
             return False
     return False
@@ -136,9 +163,9 @@ async def _handle(delivery: Delivery, policy: Policy, *, stopping: asyncio.Event
 
 async def _attempt(handler: Callable[[Any], Awaitable[None]], message: Any) -> Exception | None:
     schema: str = message.schema_name
+    began = time.perf_counter()
     try:
-        with metrics.HANDLER_SECONDS.labels(schema).time():
-            await handler(message)
+        await handler(message)
     except Exception as error:  # the bus consumer decides what an error means
         if is_passing(error):
             metrics.HANDLER_ERRORS.labels(schema, "passing").inc()
@@ -147,6 +174,8 @@ async def _attempt(handler: Callable[[Any], Awaitable[None]], message: Any) -> E
             metrics.HANDLER_ERRORS.labels(schema, "failing").inc()
             log.exception("handling %s failed", schema)
         return error
+    finally:
+        metrics.HANDLER_SECONDS.labels(schema).observe(time.perf_counter() - began)
     return None
 
 

@@ -25,6 +25,18 @@ R = TypeVar("R", bound=Value)
 Handlers = Mapping[type[Any], Callable[[Any], Awaitable[None]]]
 """Message class -> what to do with one of it. Safe to call more than once with the same message."""
 
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """A handler that never waits. It may be called the moment a message is there, without a task's turn."""
+
+    handle: Callable[[Any], None]
+
+    async def __call__(self, message: Any) -> None:
+        """Handle one message."""
+        self.handle(message)
+
+
 CommandHandlers = Mapping[type[Any], Callable[[Any], Awaitable[Value]]]
 """Command class -> what answers it. A `RuntimeFault` it raises is carried to the caller."""
 

@@ -14,7 +14,8 @@ from pamqp.commands import Basic
 
 from qrt_chassis.bus.amqp.delivered import envelope_of
 from qrt_chassis.bus.amqp.driver import NoQueue, driver_errors
-from qrt_chassis.bus.amqp.session import Address, Session
+from qrt_chassis.bus.amqp.frames import Address
+from qrt_chassis.bus.amqp.session import Session
 from qrt_chassis.bus.amqp.topology import BROKER_GAVE_UP
 from qrt_chassis.bus.letters import DIED_AT, ERROR, FIRST_SEEN, QUEUE, REASON, DeadLetter
 from qrt_chassis.settings import BusSettings

@@ -10,7 +10,8 @@ from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
 
 from qrt_chassis.bus.amqp.driver import driver_errors
-from qrt_chassis.bus.amqp.session import Address, Session
+from qrt_chassis.bus.amqp.frames import Address
+from qrt_chassis.bus.amqp.session import Session
 from qrt_chassis.bus.letters import DIED_AT, ERROR, ERROR_CHARACTERS, FIRST_SEEN, QUEUE, REASON
 from qrt_chassis.bus.wire import REQUEST_ID, SCHEMA, SCHEMA_VERSION, TRACEPARENT, Envelope
 
@@ -45,11 +46,55 @@ def _seconds(expiration: str | None) -> float | None:
     return None
 
 
+class Receipts:
+    """Acknowledges what one channel brings.
+
+    `together`: only one is handled at a time, and the queue goes away with the channel, so that an
+    acknowledgement does no more than make room. Then one, sent when nothing else waits, is for all before it.
+    """
+
+    def __init__(self, wire: Wire, *, together: int = 1) -> None:
+        self._wire = wire
+        self._together = together
+        self._tag = 0
+        self._count = 0
+
+    @property
+    def owed(self) -> bool:
+        """Something was accepted and the broker has not been told."""
+        return self._count > 0
+
+    def note(self, tag: int) -> None:
+        """Acknowledge a delivery by the next that is sent."""
+        self._tag = tag
+        self._count += 1
+
+    async def accept(self, tag: int) -> None:
+        """Acknowledge a delivery, now or with those that follow."""
+        self.note(tag)
+        if self._count >= self._together:
+            await self.send()
+
+    async def send(self) -> None:
+        """Acknowledge all that was accepted."""
+        if self._count:
+            multiple, self._count = self._count > 1, 0
+            with driver_errors():
+                await self._wire.basic_ack(self._tag, multiple=multiple, wait=False)
+
+
 class AmqpDelivery:
     """One message that RabbitMQ has given to one of our channels."""
 
     def __init__(
-        self, message: DeliveredMessage, *, wire: Wire, session: Session, queue: str, dead: str
+        self,
+        message: DeliveredMessage,
+        *,
+        wire: Wire,
+        receipts: Receipts,
+        session: Session,
+        queue: str,
+        dead: str,
     ) -> None:
         self.envelope = envelope_of(message)
         self.received = time.monotonic()
@@ -58,6 +103,7 @@ class AmqpDelivery:
         self.earlier = came_back if isinstance(came_back, int) else 0
         self._tag = message.delivery_tag
         self._wire = wire
+        self._receipts = receipts
         self._session = session
         self._queue = queue
         self._dead = dead
@@ -69,8 +115,11 @@ class AmqpDelivery:
 
     async def accept(self) -> None:
         """Acknowledge it."""
-        with driver_errors():
-            await self._wire.basic_ack(self._tag or 0, wait=False)
+        await self._receipts.accept(self._tag or 0)
+
+    def note_accepted(self) -> None:
+        """Acknowledge it by the next receipt that is sent."""
+        self._receipts.note(self._tag or 0)
 
     async def give_back(self) -> None:
         """Return it to its queue."""

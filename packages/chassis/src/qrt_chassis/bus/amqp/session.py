@@ -3,16 +3,16 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
-from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq import Channel
 from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
-from pamqp.commands import Basic
 
 from qrt_chassis.bus.amqp.driver import ConnectionLost, driver_errors
+from qrt_chassis.bus.amqp.frames import Address, properties_of
+from qrt_chassis.bus.amqp.publishing import Publisher
 from qrt_chassis.bus.amqp.topology import declare_exchanges
 from qrt_chassis.bus.wire import Envelope
 from qrt_chassis.settings import BusSettings
@@ -23,28 +23,15 @@ REPLIES = "amq.rabbitmq.reply-to"
 """RabbitMQ's pseudo-queue: a reply goes straight to the channel that asked, without any queue."""
 
 _CLOSE_SECONDS = 5.0
-_PERSISTENT, _TRANSIENT = 2, 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a message goes. `confirmed`: wait until the broker has it safely."""
-
-    exchange: str
-    key: str
-    mandatory: bool = False
-    confirmed: bool = True
-    persistent: bool = True
-    reply_to: str | None = None
-    headers: dict[str, Any] = field(default_factory=dict)
 
 
 class Session:
     """A connection while it lives. It is never repaired: when it ends, another one is opened."""
 
-    def __init__(self, connection: AbstractConnection, *, confirming: Wire, casting: Wire) -> None:
+    def __init__(self, connection: AbstractConnection, *, confirming: Channel, casting: Wire) -> None:
         self._connection = connection
         self._confirming = confirming
+        self._publisher = Publisher(confirming)
         self._casting = casting
         self._answers: dict[str, asyncio.Future[bytes]] = {}
         self._echo = ""
@@ -80,11 +67,9 @@ class Session:
         casting = connection.channel(publisher_confirms=False)
         await casting.initialize()
         await declare_exchanges(confirming)
-        session = cls(
-            connection,
-            confirming=await confirming.get_underlay_channel(),
-            casting=await casting.get_underlay_channel(),
-        )
+        wire = await confirming.get_underlay_channel()
+        assert isinstance(wire, Channel)  # noqa: S101 - the driver has no other
+        session = cls(connection, confirming=wire, casting=await casting.get_underlay_channel())
         await session._listen(confirming)
         return session
 
@@ -109,14 +94,16 @@ class Session:
             Refused: the broker does not take it now.
             NoQueue: mandatory, and there is no queue for it.
         """
-        channel = self._confirming if address.confirmed else self._casting
         with driver_errors():
-            await channel.basic_publish(
+            if address.confirmed:
+                await self._publisher.publish(envelope, address)
+                return
+            await self._casting.basic_publish(
                 envelope.body,
                 exchange=address.exchange,
                 routing_key=address.key,
                 mandatory=address.mandatory,
-                properties=_properties(envelope, address),
+                properties=properties_of(envelope, address),
             )
 
     async def request(self, envelope: Envelope, address: Address) -> bytes:
@@ -161,20 +148,6 @@ class Session:
         """Disconnect."""
         self.ended.set()
         await _close(self._connection)
-
-
-def _properties(envelope: Envelope, address: Address) -> Basic.Properties:
-    lifetime = envelope.expires_seconds
-    return Basic.Properties(
-        content_type="application/json",
-        delivery_mode=_PERSISTENT if address.persistent else _TRANSIENT,
-        headers={**envelope.headers(), **address.headers},
-        message_id=envelope.message_id,
-        correlation_id=envelope.message_id,
-        reply_to=address.reply_to,
-        timestamp=envelope.sent_at,
-        expiration=None if lifetime is None else str(max(1, int(lifetime * 1000))),
-    )
 
 
 async def _close(connection: AbstractConnection) -> None:

@@ -11,7 +11,7 @@ from aiormq.abc import DeliveredMessage
 
 from qrt_chassis import metrics
 from qrt_chassis.backoff import Backoff
-from qrt_chassis.bus.amqp.delivered import AmqpDelivery
+from qrt_chassis.bus.amqp.delivered import AmqpDelivery, Receipts
 from qrt_chassis.bus.amqp.driver import ConnectionLost, driver_errors
 from qrt_chassis.bus.amqp.session import Session
 from qrt_chassis.bus.amqp.sessions import Sessions
@@ -69,6 +69,7 @@ class AmqpSubscribed:
         *,
         sessions: Sessions,
         settle: Callable[[AmqpDelivery, asyncio.Event], Awaitable[None]],
+        at_once: Callable[[AmqpDelivery], bool] | None = None,
         commands: bool = False,
         on_restored: Callable[[], None] | None = None,
         gone: Callable[["AmqpSubscribed"], None],
@@ -82,14 +83,18 @@ class AmqpSubscribed:
         self._gone = gone
         self._down = metrics.SUBSCRIPTIONS_DOWN.labels(connection_name)
         self._feed: _Feed | None = None
+        self._receipts: Receipts | None = None
         self._tried = asyncio.Event()
         self._first = True
         self._cancelled = False
         self._changing = asyncio.Lock()
         # Bounded by the prefetch: the broker gives no more than that unacknowledged.
         self._arrived: asyncio.Queue[AmqpDelivery] = asyncio.Queue()
+        self._at_once = at_once if self._together > 1 else None
+        self._idle = False
+        """All workers wait; of a subscription with more than one nobody asks."""
         self._consumer = Consumer(
-            subscription.queue, take=self._arrived.get, settle=settle, concurrency=subscription.concurrency
+            subscription.queue, take=self._take, settle=settle, concurrency=subscription.concurrency
         )
         self._tasks = Tasks(f"subscription {subscription.queue}")
 
@@ -194,18 +199,56 @@ class AmqpSubscribed:
         else:
             queue = await declare_queue(channel, self._subscription, self._bindings)
         self._tell_restored()
-        feed = _Feed(channel, await channel.get_underlay_channel(), queue)
+        wire = await channel.get_underlay_channel()
+        feed = _Feed(channel, wire, queue)
+        self._receipts = receipts = Receipts(wire, together=self._together)
         dead = self._subscription.dead_queue
 
         async def arrived(message: DeliveredMessage) -> None:
-            self._arrived.put_nowait(
-                AmqpDelivery(message, wire=feed.wire, session=session, queue=self.queue, dead=dead)
+            delivery = AmqpDelivery(
+                message, wire=wire, receipts=receipts, session=session, queue=self.queue, dead=dead
             )
+            if self._passed_on(delivery):
+                delivery.note_accepted()
+                await self._acknowledge(receipts)
+            else:
+                self._arrived.put_nowait(delivery)
 
         began = await feed.wire.basic_consume(self.queue, arrived)
         feed.tag = began.consumer_tag or ""
         self._feed = feed
         return feed
+
+    @property
+    def _together(self) -> int:
+        """How many deliveries may be acknowledged as one."""
+        subscription = self._subscription
+        if subscription.durable or subscription.concurrency > 1:
+            return 1
+        return max(1, subscription.prefetch // 4)
+
+    def _passed_on(self, delivery: AmqpDelivery) -> bool:
+        """Handle a delivery now, if nothing is before it and nothing about it needs waiting."""
+        if self._at_once is None or not self._idle or self._cancelled or not self._arrived.empty():
+            return False
+        return self._at_once(delivery)
+
+    async def _take(self) -> AmqpDelivery:
+        if self._receipts is not None:
+            await self._acknowledge(self._receipts)
+        self._idle = True
+        try:
+            return await self._arrived.get()
+        finally:
+            self._idle = False
+
+    async def _acknowledge(self, receipts: Receipts) -> None:
+        """Tell the broker what was handled, if nothing waits to be."""
+        if receipts.owed and self._arrived.empty():
+            # What handlers have written to sockets goes out first.
+            await asyncio.sleep(0)
+            with contextlib.suppress(ConnectionLost):
+                await receipts.send()
 
     def _tell_restored(self) -> None:
         if self._first or self._on_restored is None:
