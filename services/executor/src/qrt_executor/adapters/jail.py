@@ -17,7 +17,7 @@ from qrt_contracts.values import Isolation
 from qrt_executor.adapters import collector, processes
 from qrt_executor.adapters.bubblewrap import INPUT, OUTPUT, TMP, WORK
 from qrt_executor.adapters.cgroups import Cgroup
-from qrt_executor.adapters.descriptors import Reader, close_all, is_readable, readable
+from qrt_executor.adapters.descriptors import AnyReadable, Reader, Watch, close_all, is_readable, readable
 from qrt_executor.adapters.scratch import Scratch
 from qrt_executor.adapters.wire import READY, Caps, Frame, FrameReader, ProtocolViolation, claim_from, frame
 from qrt_executor.adapters.zygote import Ends, Zygote
@@ -141,11 +141,13 @@ class Jail:
         result: bytes | None = None
         error: Claim | None = None
         calling: asyncio.Task[None] | None = None
+        watch = Watch(self._events.fileno())
+        printed = AnyReadable(*self._streams.values())
         try:
-            while data := await self._receive():
+            while data := await self._receive(watch):
                 for kind, payload in reader.feed(data):
                     if kind is Frame.INTERIM:
-                        self._interim(payload, sink)
+                        self._interim(payload, sink, printed)
                     elif kind is Frame.CALL:
                         _check_turn(calling)
                         calling = group.create_task(self._answer(payload, sink))
@@ -163,6 +165,7 @@ class Jail:
         except TimeoutError:
             sink.violation("what takes an answer, and did not wait for one")
         finally:
+            watch.close()
             if calling is not None:
                 calling.cancel()
         return Claims(result=result, error=error)
@@ -176,27 +179,28 @@ class Jail:
         with suppress(OSError):  # the program has gone without waiting for it
             await asyncio.get_running_loop().sock_sendall(self._events, frame(Frame.REPLY, reply))
 
-    async def _receive(self) -> bytes:
+    async def _receive(self, watch: Watch) -> bytes:
         while not self._closed:
             try:
                 # Never with an ancillary buffer: the kernel then drops any descriptor a program sends.
                 return self._events.recv(_READ_BYTES)
             except BlockingIOError:
-                await readable(self._events.fileno())
+                await watch.readable()
             except ConnectionResetError:
                 break
         return b""
 
-    def _interim(self, payload: bytes, sink: Sink) -> None:
+    def _interim(self, payload: bytes, sink: Sink, printed: AnyReadable) -> None:
         kind = _KINDS.get(payload[0]) if payload else None
         if kind is None:
             raise ProtocolViolation("an interim result of an unknown encoding")
         data = payload[1:]
         if kind == "json":
             _check_json(data)
-        for stream, reader in self._streams.items():  # what it printed before comes before
-            if written := reader.now(_READ_BYTES):
-                sink.log(stream, written)
+        if printed:  # what it printed before comes before
+            for stream, reader in self._streams.items():
+                if written := reader.now(_READ_BYTES):
+                    sink.log(stream, written)
         sink.interim(kind, data)
 
     async def ended(self) -> Exit | None:

@@ -38,6 +38,8 @@ PENDING_BYTES = 512 * 1024
 
 Clock = Callable[[], datetime]
 
+_COUNTS = {kind: metrics.OUTPUTS.labels(kind.value) for kind in OutputKind}
+
 
 class Outputs:
     """Takes what a program writes and publishes (`ports.Sink`) and sends it on as `JobOutput`.
@@ -173,7 +175,7 @@ class Outputs:
         stream: Stream | Literal["system"] | None = None,
     ) -> None:
         self.last_number += 1
-        output = Output.model_construct(
+        output = Output(
             number=self.last_number,
             kind=kind,
             at=self._clock(),
@@ -203,7 +205,7 @@ class Outputs:
             batch = self._take_batch()
             await publish_for_ever(
                 self._bus,
-                JobOutput.model_construct(job_id=self._job_id, attempt=self._attempt, outputs=batch),
+                JobOutput(job_id=self._job_id, attempt=self._attempt, outputs=batch),
             )
 
     async def _something(self) -> None:
@@ -234,7 +236,7 @@ class Outputs:
             output, length = self._pending.popleft()
             batch.append(output)
             size += length
-            metrics.OUTPUTS.labels(output.kind.value).inc()
+            _COUNTS[output.kind].inc()
         metrics.OUTPUT_BYTES.inc(size)
         self._pending_bytes -= size
         if self._pending_bytes < PENDING_BYTES:

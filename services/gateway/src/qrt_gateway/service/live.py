@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from qrt_chassis.bus.port import Bus, Subscribed, Subscription
+from qrt_chassis.bus.port import AtOnce, Bus, Subscribed, Subscription
 from qrt_chassis.passing import is_passing
 from qrt_contracts.events import JobChanged, JobOutput
 from qrt_contracts.faults import Unavailable
@@ -74,7 +74,9 @@ class Live:
             max_length=QUEUE_LENGTH,
         )
         self._subscribed = await self._bus.subscribe(
-            queue, {JobChanged: self._on_changed, JobOutput: self._on_output}, on_restored=self._on_restored
+            queue,
+            {JobChanged: AtOnce(self._on_changed), JobOutput: AtOnce(self._on_output)},
+            on_restored=self._on_restored,
         )
         try:
             yield
@@ -187,13 +189,13 @@ class Live:
     def _mailboxes(self) -> set[Mailbox]:
         return set[Mailbox]().union(*self._states.values(), *self._owners.values())
 
-    async def _on_changed(self, message: JobChanged) -> None:
+    def _on_changed(self, message: JobChanged) -> None:
         self.fresh.changed(message)
         for listeners in (self._states.get(message.job_id, ()), self._owners.get(message.owner, ())):
             for mailbox in listeners:
                 mailbox.put(message)
 
-    async def _on_output(self, message: JobOutput) -> None:
+    def _on_output(self, message: JobOutput) -> None:
         key = message.routing_key()
         topic = self._topics.get(key)
         if topic is None:

@@ -36,9 +36,7 @@ class Batch:
 
 def batch_of(message: JobOutput) -> Batch:
     """Return a message with its frame."""
-    frame = SharedFrame.model_construct(
-        type="outputs", job_id=message.job_id, attempt=message.attempt, outputs=message.outputs
-    )
+    frame = SharedFrame(job_id=message.job_id, attempt=message.attempt, outputs=message.outputs)
     return Batch(message, frame, sum(len(each.data) for each in message.outputs))
 
 
