@@ -114,7 +114,7 @@ class RunningAttempt(Value):
 
 
 class Heartbeat(Event):
-    """An executor is alive, and this is what it runs. Sent every 2 s and when that changes."""
+    """An executor is alive, and this is what it runs. Sent every 2 s, and when what it takes changes."""
 
     schema_name: ClassVar[str] = "executor.heartbeat"
     must_arrive: ClassVar[bool] = False

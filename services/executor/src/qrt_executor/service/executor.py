@@ -116,8 +116,10 @@ class Executor:
         self._held_off = False
         self._returned: Bounded[str, int] = Bounded(_REMEMBERED)
         self._taken: Bounded[Key, None] = Bounded(_TAKEN)
+        self._turned_away = False
+        """Somebody was refused since the last heartbeat, and waits for one before there are more orders."""
         self.changed = asyncio.Event()
-        """Set whenever a heartbeat would say something new."""
+        """Set when the next heartbeat is not to wait its turn. What begins and ends is told by others."""
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -128,12 +130,13 @@ class Executor:
             return
         reason = self._why_not(order.run.kind)
         if reason is not None:
+            self._turned_away = True
             await publish_for_ever(self._bus, self._report(order, refused(reason), started=self._clock()))
             return
         attempt = Attempt(grace=self._policy.grace, release=self._closing.take)
         self._running[key] = attempt
         self._idle.clear()
-        self._told()
+        metrics.RUNNING.set(len(self._running))
         self._tasks.start(self._carry_out(order, attempt), name=f"{order.job_id}/{order.attempt}")
 
     async def cancel(self, order: CancelAttempt) -> None:
@@ -175,9 +178,7 @@ class Executor:
                 metrics.ATTEMPT_SECONDS.labels(finished.end).observe(max(0.0, seconds))
             finally:
                 self._running.pop((order.job_id, order.attempt), None)
-                if not self._running:
-                    self._idle.set()
-                self._told()
+                self._make_room()
 
     async def _finish(self, order: RunAttempt, attempt: Attempt) -> AttemptFinished:
         started = self._clock()
@@ -304,9 +305,13 @@ class Executor:
 
     # --- how things stand ---------------------------------------------------------------------
 
-    def _told(self) -> None:
+    def _make_room(self) -> None:
         metrics.RUNNING.set(len(self._running))
-        self.changed.set()
+        if not self._running:
+            self._idle.set()
+        if self._turned_away:
+            self._turned_away = False
+            self.changed.set()
 
     def heartbeat(self, *, leaving: bool = False) -> Heartbeat:
         """Return what there is to say now."""

@@ -1,4 +1,4 @@
-"""Heartbeats: every so often, and at once when there is news."""
+"""Heartbeats: every so often, and at once when an executor takes more or fewer orders than it has said."""
 
 import asyncio
 import logging

@@ -1,0 +1,86 @@
+"""What begins and ends is no news for a heartbeat; room for somebody who was turned away is."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+from qrt_contracts.events import RunAttempt
+from qrt_contracts.faults import RuntimeFault
+from qrt_contracts.ids import new_id
+from qrt_contracts.values import Isolation, LimitOverrides, Payload, ProgramKind
+from qrt_executor.service.executor import Executor, Identity, Policy
+from qrt_executor.service.workshops import Workshops
+from tests.support.waiting import wait_until
+from tests.unit.scheduler.factories import run_spec
+
+
+class _World:
+    """A bus that takes everything, and bundles that come when they are let and are of no use."""
+
+    def __init__(self) -> None:
+        self.ends: list[Any] = []
+        self.come = asyncio.Event()
+
+    async def publish(self, message: Any, **_: object) -> None:
+        if message.schema_name == "job.attempt_finished":
+            self.ends.append(message)
+
+    async def source(self, _: object) -> bytes:
+        await self.come.wait()
+        raise RuntimeFault("there is no such bundle")
+
+    def told(self) -> tuple[()]:
+        return ()
+
+    def circuits(self, *_: object, **__: object) -> Any:
+        async def close() -> None:
+            return
+
+        return SimpleNamespace(answer=None, close=close)
+
+
+def _executor(world: _World, *, slots: int) -> Executor:
+    workshop = cast("Any", SimpleNamespace(tried=True, ready=True, isolation=Isolation.PROCESS))
+    second = timedelta(seconds=1)
+    return Executor(
+        identity=Identity(name="e", incarnation="i"),
+        policy=Policy(slots=slots, ceilings=LimitOverrides(), grace=second, drain=second),
+        bus=cast("Any", world),
+        workshops=Workshops({ProgramKind.QUAFU: workshop}),
+        bundles=cast("Any", world),
+        payloads=cast("Any", world),
+        clock=lambda: datetime.now(UTC),
+        backends=cast("Any", world),
+    )
+
+
+def _order() -> RunAttempt:
+    run, given = run_spec(), Payload(text="{}")
+    return RunAttempt(
+        executor="e", incarnation="i", job_id=new_id(), attempt=1, owner="a", run=run, input=given
+    )
+
+
+async def test_what_begins_and_ends_does_not_hurry_the_next_heartbeat() -> None:
+    world = _World()
+    executor = _executor(world, slots=1)
+    await executor.accept(_order())
+    world.come.set()
+    await wait_until(lambda: world.ends and not executor.heartbeat().running, description="its end")
+    assert not executor.changed.is_set()
+    await executor.close()
+
+
+async def test_room_for_somebody_who_was_turned_away_is_told_at_once() -> None:
+    world = _World()
+    executor = _executor(world, slots=1)
+    await executor.accept(_order())
+    await executor.accept(_order())
+    assert [each.end for each in world.ends] == ["refused"]
+    assert not executor.changed.is_set(), "there is no room yet"
+    world.come.set()
+    await wait_until(executor.changed.is_set, description="the next heartbeat is due")
+    assert [each.end for each in world.ends] == ["refused", "failed"]
+    assert executor.heartbeat().running == ()
+    await executor.close()
