@@ -20,10 +20,15 @@ SOURCE = (
     f"import socket\n{RUN}"
     """\
     try: socket.create_connection(('127.0.0.1', params), timeout=2).close()
-    except OSError: return 'refused'
+    except OSError: return 'seen' if any(sees(params, pid) for pid in range(9)) else 'refused'
     return 'reached'
+
+def sees(port, pid):
+    try: return f':{port:04X} ' in open(f'/proc/{pid}/net/tcp').read()
+    except OSError: return False
 """
 )
+"""Tries to connect to a port, and looks whether any process's table of sockets tells of who listens there."""
 
 
 async def connects(executor: Rig, program_id: str) -> str:

@@ -40,12 +40,16 @@ class Jails:
         self._living: dict[int, tuple[Sleeper, int]] = {}
         self._dying: dict[int, Sleeper] = {}
 
-    def fork(self, *, pipe: int) -> Fork:
-        """Fork a jail whose end is to be written to `pipe`. Returns in both processes. Raises OSError."""
+    def fork(self, *, pipe: int, hidden_network: bool) -> Fork:
+        """Fork a jail whose end is to be written to `pipe`. Returns in both processes. Raises OSError.
+
+        `hidden_network`: the zygote's network is none of the program's business. What a process's network
+        is doing can be read below /proc by all who see the process, so the keeper gets another.
+        """
         system.unshare(namespaces.NEWPID)
         pid = -1
         try:
-            keeper = Sleeper()
+            keeper = Sleeper(new=namespaces.NEWNET if hidden_network else 0)
             try:
                 pid = os.fork()
             finally:

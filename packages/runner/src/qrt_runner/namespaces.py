@@ -17,7 +17,7 @@ INPUT, OUTPUT = "/var/runtime/input", "/var/runtime/output"
 INODES = 16384
 """Files and directories on each private file system."""
 
-_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, NEWPID, _NEWNET = (
+_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, NEWPID, NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
 _SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40
@@ -34,7 +34,7 @@ def settle(uid: int, gid: int, *, network: bool) -> None:
 
     `network`: it stays in the network namespace of its zygote. Every right is gone afterwards.
     """
-    system.unshare(_NEWUSER if network else _NEWUSER | _NEWNET)
+    system.unshare(_NEWUSER if network else _NEWUSER | NEWNET)
     system.prctl(system.PR_SET_DUMPABLE, 1)  # else the kernel owns /proc/self/uid_map
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {uid} 1")

@@ -23,14 +23,17 @@ class Sleeper:
     process is dead.
     """
 
-    def __init__(self) -> None:
-        """Start it, where this process's children go. For a process with one thread. Raises OSError."""
+    def __init__(self, *, new: int) -> None:
+        """Start it, where this process's children go. For a process with one thread. Raises OSError.
+
+        `new` are the namespaces (CLONE_NEW...) that it gets of its own.
+        """
         self._memory = ctypes.create_string_buffer(2 * _CONTEXT_BYTES + 3 * _STACK_BYTES)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # contexts hold it as well
         try:
             pausing = self._context(0, _libc.pause, then=0)
             ignoring = self._context(1, _libc.signal, signal.SIGCHLD, signal.SIG_IGN, then=pausing)
-            self.pid, self.pidfd = self._clone(ignoring)
+            self.pid, self.pidfd = self._clone(ignoring, new)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -48,13 +51,13 @@ class Sleeper:
     def _stack(self, number: int) -> int:
         return ctypes.addressof(self._memory) + 2 * _CONTEXT_BYTES + number * _STACK_BYTES
 
-    def _clone(self, context: int) -> tuple[int, int]:
+    def _clone(self, context: int, new: int) -> tuple[int, int]:
         pidfd = ctypes.c_int(-1)
         pid = int(
             _libc.clone(
                 ctypes.cast(_libc.setcontext, ctypes.c_void_p),
                 ctypes.c_void_p(self._stack(2) + _STACK_BYTES),
-                ctypes.c_int(_CLONE_VM | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD),
+                ctypes.c_int(new | _CLONE_VM | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD),
                 ctypes.c_void_p(context),
                 ctypes.byref(pidfd),
             )

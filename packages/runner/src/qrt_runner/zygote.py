@@ -3,8 +3,9 @@
 Run by path with the environment's own Python, isolated (`-I`); its control socket is descriptor 3.
 Its arguments are the isolation level, then `--packages DIRECTORY` where programs have packages of their
 own, and at `landlock` the directories that they may read. It never runs a program's code itself. One
-request is one SOCK_SEQPACKET message, `{"disk_bytes": n, "network": bool}` or `{"own": directory}`, with
-the attempt's descriptors; it answers on the attempt's own event socket, never here.
+request is one SOCK_SEQPACKET message with the attempt's descriptors: `{"own": directory}`, or at `jail`
+`{"disk_bytes": n, "network": bool, "host_network": bool}`; `host_network` says that the zygote's network
+is the host's. It answers on the attempt's own event socket, never here.
 """
 
 import array
@@ -167,7 +168,10 @@ class Zygote:
 
         zygote, keeper = os.getpid(), -1
         if self._jails is not None:
-            fork = self._jails.fork(pipe=received[ends.STATUS - ends.EVENTS])
+            fork = self._jails.fork(
+                pipe=received[ends.STATUS - ends.EVENTS],
+                hidden_network=request["host_network"] and not request["network"],
+            )
             pid, keeper = fork.program, fork.keeper.pidfd
         else:
             pid = os.fork()

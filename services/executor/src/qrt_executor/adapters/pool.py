@@ -282,7 +282,7 @@ class ZygotePool:
         async with contextlib.AsyncExitStack() as undo:
             cgroup, procs = self._grouped(undo)
             scratch = self._scratch(zygote, undo)
-            inside = {"disk_bytes": disk_bytes, "network": network}
+            inside = {"disk_bytes": disk_bytes, "network": network, "host_network": self._station.network}
             request = inside if scratch is None else {"own": str(scratch.root)}
             try:
                 ends = await zygote.spawn(request, extra=procs)
