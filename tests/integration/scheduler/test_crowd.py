@@ -1,4 +1,4 @@
-"""50,000 jobs of one owner in the queue."""
+"""20,000 jobs of one owner in the queue."""
 
 from qrt_chassis.bus.memory import MemoryBus
 from qrt_chassis.store import Store
@@ -9,7 +9,7 @@ from tests.integration.scheduler.conftest import PlayedExecutor, replica_on
 from tests.support.waiting import wait_until
 from tests.unit.scheduler.factories import queued
 
-CROWD = 50_000
+CROWD = 20_000
 TOGETHER = 5_000
 
 
