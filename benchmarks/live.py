@@ -8,7 +8,8 @@ before its publish to the same client. Throughput: 100 listeners, a program that
 what all of them together get in some seconds, from the moment on when each has got a value that was
 published after the last of them was connected. Of ours only values count that are at most a second old:
 what is read from history is not live. The bare fan-out, which has no bounds, may get ever later; all it
-brings counts. All clients are in a process of their own. The last line is one JSON object.
+brings counts. All clients are in a process of their own. Both are measured in turn on a machine that runs
+both, one of them idle. The last line is one JSON object.
 """
 
 import asyncio
@@ -80,18 +81,6 @@ async def listen(mode: str, url: str, **options: object) -> dict[str, Any]:
         return found
 
 
-async def bare(rabbit: str) -> dict[str, Any]:
-    """Measure the bare fan-out."""
-    async with bare_server(rabbit) as url:
-        figures: dict[str, Any] = {
-            str(listeners): await bare_latency(rabbit, url, listeners=listeners) for listeners in LISTENERS
-        }
-        delayed = ("--rate", str(BARE_RATE), "--count", "10000000", "--delay", str(DELAY))
-        async with running("benchmarks.bare_fanout", "publish", "--rabbit", rabbit, *delayed):
-            figures["throughput"] = await listen("count", url, listeners=MANY, seconds=SECONDS)
-    return figures
-
-
 @asynccontextmanager
 async def bare_server(rabbit: str) -> AsyncIterator[str]:
     """Run the bare fan-out's server; returns where its listeners connect."""
@@ -115,18 +104,23 @@ def _open(port: int) -> bool:
     return False
 
 
-async def whole(url: str) -> dict[str, Any]:
-    """Measure the runtime."""
-    async with publisher(url) as (api, program):
-        figures = {
-            str(listeners): await whole_latency(api, program, listeners=listeners) for listeners in LISTENERS
-        }
+async def measure(rabbit: str, url: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure the runtime and the bare fan-out, in turn, while both are up; return both."""
+    ours: dict[str, Any] = {}
+    without: dict[str, Any] = {}
+    async with bare_server(rabbit) as bare_url, publisher(url) as (api, program):
+        for listeners in LISTENERS:
+            without[str(listeners)] = await bare_latency(rabbit, bare_url, listeners=listeners)
+            ours[str(listeners)] = await whole_latency(api, program, listeners=listeners)
+        delayed = ("--rate", str(BARE_RATE), "--count", "10000000", "--delay", str(DELAY))
+        async with running("benchmarks.bare_fanout", "publish", "--rabbit", rabbit, *delayed):
+            without["throughput"] = await listen("count", bare_url, listeners=MANY, seconds=SECONDS)
         job = await api.submit(program, {"delay": DELAY, "count": 10_000_000, "pause": 0})
-        figures["throughput"] = await listen(
+        ours["throughput"] = await listen(
             "count", _stream(url, job), token=TOKEN, listeners=MANY, seconds=SECONDS
         )
         await _cancel(api, job)
-    return figures
+    return ours, without
 
 
 @asynccontextmanager
@@ -170,10 +164,9 @@ async def main() -> None:
         rabbit, mongo = RabbitNode(path / "rabbit"), MongoServer(path / "mongo")
         try:
             rabbit.start()
-            without = await bare(rabbit.url)
             mongo.start()
             async with four_services(path, rabbit.url, mongo.url) as services:
-                ours = await whole(services.url)
+                ours, without = await measure(rabbit.url, services.url)
         finally:
             rabbit.remove()
             mongo.remove()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,14 @@ async def test_signals_reach_nobody_else(executor: Rig) -> None:
     assert await found(executor, source, given=given) == []
 
 
+KEEPER_SIGNALS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGSEGV, signal.SIGUSR1)
+KEEPER = """
+def sleeping():
+    facts = dict(line.split(":", 1) for line in open("/proc/1/status").read().splitlines())
+    return [facts["State"].split()[0], facts["SigBlk"].strip()]
+"""
+
+
 async def test_killing_everything_ends_its_own_attempt_at_most(executor: Rig) -> None:
     sibling, told = await executor.begin(body("import time", "time.sleep(1.5)", "return 'unharmed'"))
     assert sibling
@@ -252,12 +261,18 @@ async def test_killing_everything_ends_its_own_attempt_at_most(executor: Rig) ->
     assert told.result == '"unharmed"'
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP", "SIGTERM", "SIGSEGV", "SIGUSR1"])
-async def test_its_init_cannot_be_killed_or_stopped(executor: Rig, number: str) -> None:
-    told = await executor.run(
-        attack(f"os.kill(1, signal.{number})", "time.sleep(0.2)", "return 1"), limits=SHORT
+@pytest.mark.parametrize("number", [*map(int, KEEPER_SIGNALS), 32, 33, 34, 64])
+async def test_its_keeper_cannot_be_killed_stopped_or_woken(executor: Rig, number: int) -> None:
+    source = attack(f"os.kill(1, {number})", "time.sleep(0.2)", "return sleeping()")
+    assert await found(executor, KEEPER + source) == ["S", "fffffffffffbfeff"]
+
+
+async def test_signals_for_its_keeper_do_not_queue_up(executor: Rig) -> None:
+    source = attack(
+        "told = struct.pack('iii116x', 34, 0, -1)",
+        "return [refused(syscall, 129, 1, 34, told) for _ in range(3)]",
     )
-    assert told.end.end == "succeeded"
+    assert await found(executor, source) == ["EAGAIN"] * 3
 
 
 async def test_orphans_are_collected_however_many_a_program_leaves(executor: Rig) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from qrt_contracts.events import RunAttempt
 from qrt_contracts.faults import RuntimeFault
 from qrt_contracts.ids import new_id
-from qrt_contracts.values import Isolation, LimitOverrides, Payload, ProgramKind
+from qrt_contracts.values import BackendInfo, Isolation, LimitOverrides, Payload, ProgramKind
 from qrt_executor.service.executor import Executor, Identity, Policy
 from qrt_executor.service.workshops import Workshops
 from tests.support.waiting import wait_until
@@ -20,6 +20,7 @@ class _World:
 
     def __init__(self) -> None:
         self.ends: list[Any] = []
+        self.backends: tuple[BackendInfo, ...] = ()
         self.come = asyncio.Event()
 
     async def publish(self, message: Any, **_: object) -> None:
@@ -30,8 +31,8 @@ class _World:
         await self.come.wait()
         raise RuntimeFault("there is no such bundle")
 
-    def told(self) -> tuple[()]:
-        return ()
+    def told(self) -> tuple[BackendInfo, ...]:
+        return self.backends
 
     def circuits(self, *_: object, **__: object) -> Any:
         async def close() -> None:
@@ -83,4 +84,15 @@ async def test_room_for_somebody_who_was_turned_away_is_told_at_once() -> None:
     await wait_until(executor.changed.is_set, description="the next heartbeat is due")
     assert [each.end for each in world.ends] == ["refused", "failed"]
     assert executor.heartbeat().running == ()
+    await executor.close()
+
+
+async def test_a_device_that_an_attempt_has_found_is_told_at_once() -> None:
+    world = _World()
+    executor = _executor(world, slots=1)
+    await executor.accept(_order())
+    world.backends = (BackendInfo(name="ScQ-P10", qubits=10),)
+    world.come.set()
+    await wait_until(executor.changed.is_set, description="the next heartbeat is due")
+    assert executor.heartbeat().backends == world.backends
     await executor.close()

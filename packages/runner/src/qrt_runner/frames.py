@@ -49,7 +49,10 @@ def send(channel: socket.socket, frame: Frame, *parts: bytes) -> None:
 
 
 def send_ready(channel: socket.socket, *descriptors: int) -> None:
-    """Send READY, and with it what the executor needs of a jail: its keeper and its output directory."""
+    """Send READY, and with it what the executor is to hold of a jail.
+
+    That is, in this order, the keeper, the sender (both as pidfds) and the output directory.
+    """
     header = HEADER.pack(Frame.READY, 0)
     if descriptors:
         socket.send_fds(channel, [header], descriptors)

@@ -46,21 +46,35 @@ class Jails:
         `hidden_network`: the zygote's network is none of the program's business. What a process's network
         is doing can be read below /proc by all who see the process, so the keeper gets another.
         """
-        system.unshare(namespaces.NEWPID)
+        held = os.dup(pipe)
         pid = -1
         try:
-            keeper = Sleeper(new=namespaces.NEWNET if hidden_network else 0)
+            system.unshare(namespaces.NEWPID)
             try:
-                pid = os.fork()
+                keeper = Sleeper(new=namespaces.NEWNET if hidden_network else 0)
+                try:
+                    # Signals that it blocks would queue up, at the expense of all processes of the user.
+                    resource.prlimit(keeper.pid, resource.RLIMIT_SIGPENDING, (0, 0))
+                    pid = os.fork()
+                finally:
+                    if pid < 0:
+                        self._kill(keeper)
             finally:
-                if pid < 0:
-                    self._kill(keeper)
+                if pid != 0:
+                    self._go_home()
         finally:
-            if pid != 0:
-                system.setns(self._home, namespaces.NEWPID)
+            if pid < 0:
+                os.close(held)
         if pid != 0:
-            self._living[pid] = keeper, os.dup(pipe)
+            self._living[pid] = keeper, held
         return Fork(pid, keeper)
+
+    def _go_home(self) -> None:
+        """Have children made in this process's own pid namespace again; without that it must not go on."""
+        try:
+            system.setns(self._home, namespaces.NEWPID)
+        except OSError as exc:
+            raise SystemExit(f"the zygote cannot return to its pid namespace: {exc}") from exc
 
     def ended(self, pid: int, wait_status: int, used: resource.struct_rusage) -> None:
         """Take in that a child of the zygote has ended, with what wait4(2) says of it."""
@@ -102,9 +116,10 @@ def become(
     parked.default_signals()
     ends.redirect_streams()
     channel = socket.socket(fileno=ends.EVENTS)
-    output = os.open(namespaces.OUTPUT, os.O_RDONLY | os.O_DIRECTORY)
-    frames.send_ready(channel, own.keeper, output)
+    output, itself = os.open(namespaces.OUTPUT, os.O_RDONLY | os.O_DIRECTORY), os.pidfd_open(os.getpid())
+    frames.send_ready(channel, own.keeper, itself, output)
     os.close(output)
+    os.close(itself)
     own.close_all_but_events()
     parked.park(
         channel, own_user_namespace=True, task_class=task_class, confine=confine, own_packages=own_packages

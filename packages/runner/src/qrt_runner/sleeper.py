@@ -2,24 +2,32 @@
 
 import ctypes
 import os
+import platform
 import signal
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _CLONE_VM, _CLONE_FILES, _CLONE_PIDFD = 0x100, 0x400, 0x1000
+_SYS_RT_SIGPROCMASK = {"x86_64": 14, "aarch64": 135}
+_SIG_SETMASK = 2
+_ALL_SIGNALS = b"\xff" * 8
 _CONTEXT_BYTES, _STACK_BYTES = 8192, 4096
-"""More than a `ucontext_t` takes, and than the two calls need."""
+"""More than a `ucontext_t` takes, and than each of the calls needs."""
+_CALLS = 3
 
 
 class Sleeper:
     """A process that collects its dead children and otherwise sleeps, until it is killed.
 
     It shares this one's memory and descriptors, as after vfork(2), so that it costs no copy of them, and must
-    therefore run no Python. It runs two functions of the C library, each in a context (makecontext(3)) with a
+    therefore run no Python. It runs functions of the C library, each in a context (makecontext(3)) with a
     stack of its own: signal(2), to ignore SIGCHLD, by which the kernel collects its children, and then
-    pause(2), with every signal blocked. Both stacks are in memory that this object holds: keep it until the
+    pause(2), with every signal blocked. Should that ever return, _exit(2) follows, not the C library's way
+    out through this process's memory. The stacks are in memory that this object holds: keep it until the
     process is dead.
     """
 
@@ -28,14 +36,12 @@ class Sleeper:
 
         `new` are the namespaces (CLONE_NEW...) that it gets of its own.
         """
-        self._memory = ctypes.create_string_buffer(2 * _CONTEXT_BYTES + 3 * _STACK_BYTES)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # contexts hold it as well
-        try:
-            pausing = self._context(0, _libc.pause, then=0)
-            ignoring = self._context(1, _libc.signal, signal.SIGCHLD, signal.SIG_IGN, then=pausing)
+        self._memory = ctypes.create_string_buffer(_CALLS * (_CONTEXT_BYTES + _STACK_BYTES) + _STACK_BYTES)
+        with _blocking_signals():  # contexts hold the mask as well
+            leaving = self._context(0, _libc._exit, 1, then=0)
+            pausing = self._context(1, _libc.pause, then=leaving)
+            ignoring = self._context(2, _libc.signal, signal.SIGCHLD, signal.SIG_IGN, then=pausing)
             self.pid, self.pidfd = self._clone(ignoring, new)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _context(self, number: int, function: Any, *arguments: int, then: int) -> int:
         """Return where the context is that calls `function` and goes on to the context `then`."""
@@ -49,14 +55,14 @@ class Sleeper:
         return ctypes.addressof(self._memory) + offset
 
     def _stack(self, number: int) -> int:
-        return ctypes.addressof(self._memory) + 2 * _CONTEXT_BYTES + number * _STACK_BYTES
+        return ctypes.addressof(self._memory) + _CALLS * _CONTEXT_BYTES + number * _STACK_BYTES
 
     def _clone(self, context: int, new: int) -> tuple[int, int]:
         pidfd = ctypes.c_int(-1)
         pid = int(
             _libc.clone(
                 ctypes.cast(_libc.setcontext, ctypes.c_void_p),
-                ctypes.c_void_p(self._stack(2) + _STACK_BYTES),
+                ctypes.c_void_p(self._stack(_CALLS) + _STACK_BYTES),
                 ctypes.c_int(new | _CLONE_VM | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD),
                 ctypes.c_void_p(context),
                 ctypes.byref(pidfd),
@@ -65,6 +71,23 @@ class Sleeper:
         if pid < 0:
             raise _failure("clone")
         return pid, pidfd.value
+
+
+@contextmanager
+def _blocking_signals() -> Iterator[None]:
+    """Block all signals, those too that the C library keeps for itself and never blocks when asked.
+
+    For these it may have handlers, left by a thread that has been; pid 1 gets what it has a handler for.
+    """
+    number = ctypes.c_long(_SYS_RT_SIGPROCMASK[platform.machine()])
+    size = ctypes.c_size_t(len(_ALL_SIGNALS))
+    before = ctypes.create_string_buffer(len(_ALL_SIGNALS))
+    if _libc.syscall(number, _SIG_SETMASK, _ALL_SIGNALS, before, size) != 0:
+        raise _failure("rt_sigprocmask")
+    try:
+        yield
+    finally:
+        _libc.syscall(number, _SIG_SETMASK, before, None, size)
 
 
 def _failure(what: str) -> OSError:

@@ -164,20 +164,29 @@ class Zygote:
         return True
 
     def _spawn(self, request: dict[str, Any], received: list[int]) -> None:
-        from qrt_runner import ends
-
-        zygote, keeper = os.getpid(), -1
-        if self._jails is not None:
-            fork = self._jails.fork(
-                pipe=received[ends.STATUS - ends.EVENTS],
-                hidden_network=request["host_network"] and not request["network"],
-            )
-            pid, keeper = fork.program, fork.keeper.pidfd
-        else:
-            pid = os.fork()
-            self._inits.add(pid)
+        """Fork an attempt. If that cannot be, its descriptors are closed, which tells the executor."""
+        zygote = os.getpid()
+        try:
+            pid, keeper = self._forked(request, received)
+        except OSError:  # too many processes, say: no reason to end what runs
+            traceback.print_exc()
+            return
         if pid == 0:
             self._become_attempt(request, received, zygote=zygote, keeper=keeper)
+
+    def _forked(self, request: dict[str, Any], received: list[int]) -> tuple[int, int]:
+        """Return a new process's pid, 0 in itself, and its keeper's pidfd, -1 without a jail."""
+        from qrt_runner import ends
+
+        if self._jails is None:
+            pid = os.fork()
+            self._inits.add(pid)
+            return pid, -1
+        fork = self._jails.fork(
+            pipe=received[ends.STATUS - ends.EVENTS],
+            hidden_network=request["host_network"] and not request["network"],
+        )
+        return fork.program, fork.keeper.pidfd
 
     def _become_attempt(
         self, request: dict[str, Any], received: list[int], *, zygote: int, keeper: int

@@ -79,6 +79,7 @@ def jailed(params):
     found = {
         "sees no process but its own": all(int(p) < 10 for p in os.listdir("/proc") if p.isdigit()),
         "has no capability": int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0,
+        "cannot look into its keeper": fails(lambda: open("/proc/1/mem", "rb")),
         "is one user among none": open("/proc/self/uid_map").read().split()[2] == "1",
     }
     with open("/tmp/filled", "wb") as file:

@@ -42,7 +42,9 @@ _TELL_SECONDS = 5.0
 """The longest that taking in what needs no answer may hold up what comes after it."""
 _READ_BYTES = 64 * 1024
 _CREDENTIALS = struct.Struct("3i")
-_DESCRIPTORS = struct.Struct("2i")
+_DESCRIPTOR = struct.Struct("i")
+_GIVEN = 3
+"""Descriptors that come with a jail's READY."""
 _KINDS: dict[int, InterimKind] = {ord("b"): "bytes", ord("s"): "text", ord("j"): "json"}
 
 
@@ -64,9 +66,9 @@ class Jail:
         """What it was forked from; it does not outlive it."""
         self.uid = uid
         self._first = ready.pid
-        self._pidfd = os.pidfd_open(ready.pid) if ready.keeper is None else ready.keeper
+        self._pidfd = ready.process if ready.keeper is None else ready.keeper
         """Of the process whose death is the death of all: the keeper, without a jail the init."""
-        self._program = None if ready.keeper is None else os.pidfd_open(ready.pid)
+        self._program = None if ready.keeper is None else ready.process
         self._killed = False
         self._events = ends.events
         self._streams: dict[Stream, Reader] = {"stdout": Reader(ends.stdout), "stderr": Reader(ends.stderr)}
@@ -247,9 +249,12 @@ class Jail:
         if self._program is None:
             self._signal(signal.SIGTERM)
             return
-        for pid in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        with processes.held(self.processes()) as pidfds:
+            living = set(self.processes())  # a number can have been given away before it was held
+            for pid, pidfd in pidfds.items():
+                if pid in living:
+                    with suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill all processes of the attempt."""
@@ -333,13 +338,19 @@ class Ready:
 
     pid: int
     """Of its sender as the kernel gives it: a jail's program's process, without a jail the init."""
+    process: int
+    """The sender's pidfd."""
     keeper: int | None
     """The pidfd of the jail's keeper."""
     directory: int | None
     """A descriptor of the output directory."""
 
+    def close(self) -> None:
+        """Close all of it, for an attempt that will not come to be."""
+        close_all(*(fd for fd in (self.process, self.keeper, self.directory) if fd is not None))
 
-async def receive_ready(ends: Ends) -> Ready:
+
+async def receive_ready(ends: Ends, *, jailed: bool) -> Ready:
     """Wait for an attempt's READY. What it holds is from trusted code, and the last descriptors received.
 
     Raises:
@@ -350,17 +361,22 @@ async def receive_ready(ends: Ends) -> Ready:
             await readable(ends.events.fileno())
     except TimeoutError:
         raise SandboxUnavailable("a parked sandbox did not report") from None
-    room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTORS.size)
+    room = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_GIVEN * _DESCRIPTOR.size)
     try:
         data, ancillary, _, _ = ends.events.recvmsg(len(READY), room, socket.MSG_CMSG_CLOEXEC)
     except OSError as exc:
         raise SandboxUnavailable(f"a parked sandbox ended before it was ready: {exc}") from exc
     told = {kind: payload for level, kind, payload in ancillary if level == socket.SOL_SOCKET}
-    if data == READY and socket.SCM_CREDENTIALS in told:
-        ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        pid = int(_CREDENTIALS.unpack(told[socket.SCM_CREDENTIALS])[0])
-        given = told.get(socket.SCM_RIGHTS)
-        return Ready(pid, *((None, None) if given is None else _DESCRIPTORS.unpack(given)))
+    given = [fd for (fd,) in _DESCRIPTOR.iter_unpack(told.get(socket.SCM_RIGHTS, b""))]
+    ends.events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+    pid = int(_CREDENTIALS.unpack(told.get(socket.SCM_CREDENTIALS, bytes(_CREDENTIALS.size)))[0])
+    if data == READY and pid > 0 and jailed and len(given) == _GIVEN:
+        keeper, process, directory = given
+        return Ready(pid, process, keeper, directory)
+    close_all(*given)
+    if data == READY and pid > 0 and not jailed:
+        with suppress(ProcessLookupError):
+            return Ready(pid, os.pidfd_open(pid), None, None)
     raise SandboxUnavailable("a parked sandbox ended before it was ready")
 
 

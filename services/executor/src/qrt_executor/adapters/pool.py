@@ -31,6 +31,7 @@ _WORN_AFTER = 20_000
 """Sandboxes after which a zygote is replaced."""
 _FAILED_SPAWNS = 3
 """In a row; then the zygote is taken to be broken."""
+_AFTER_FAILURE_SECONDS = 0.2
 _RETIRE_SECONDS = 0.5
 _NOT_YET = "no zygote serves yet"
 _AT_ONCE = 2
@@ -268,6 +269,7 @@ class ZygotePool:
                 if failures > _FAILED_SPAWNS or not zygote.alive:
                     raise
                 log.warning("a sandbox could not be made: %s", exc)
+                await asyncio.sleep(_AFTER_FAILURE_SECONDS)
                 continue
             failures = 0
             try:
@@ -290,9 +292,10 @@ class ZygotePool:
                 close_all(*procs)
             undo.callback(ends.close)
             try:
-                ready = await receive_ready(ends)
+                ready = await receive_ready(ends, jailed=zygote.level is Isolation.JAIL)
             except SandboxUnavailable as exc:
                 raise ZygoteFailed(str(exc)) from exc
+            undo.callback(ready.close)
             if scratch is not None:
                 directory = os.open(scratch.output, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 ready = replace(ready, directory=directory)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -49,21 +49,48 @@ def pid_of(pidfd: int) -> int:
 
 
 def _resident(pid: int) -> int:
-    try:
-        return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE
-    except OSError:
-        return 0
+    return _of_any_thread(pid, "statm", lambda text: int(text.split()[1]) * _PAGE)
 
 
 def proportional_bytes(pid: int) -> int:
     """Return a process's PSS; what cannot be told apart (a non-dumpable process) counts in full."""
+    return _of_any_thread(pid, "smaps_rollup", _pss) or _resident(pid)
+
+
+def _pss(text: str) -> int:
+    pss = next((line for line in text.splitlines() if line.startswith("Pss:")), "Pss: 0")
+    return int(pss.split()[1]) * 1024
+
+
+def _of_any_thread(pid: int, name: str, read: Callable[[str], int]) -> int:
+    """Return what one of the kernel's files tells of a process's memory, 0 if nothing does.
+
+    Of a process whose first thread has ended that thread's files tell nothing, while others hold it all.
+    """
+    found = 0
+    with contextlib.suppress(OSError, IndexError):
+        found = read((_PROC / str(pid) / name).read_text())
+    if found:
+        return found
+    with contextlib.suppress(OSError):
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError, IndexError):
+                found = max(found, read((thread / name).read_text()))
+    return found
+
+
+@contextlib.contextmanager
+def held(pids: Sequence[int]) -> Iterator[dict[int, int]]:
+    """Hold processes by pidfds, those that are still there."""
+    pidfds: dict[int, int] = {}
     try:
-        for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return _resident(pid)
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                pidfds[pid] = os.pidfd_open(pid)
+        yield pidfds
+    finally:
+        for fd in pidfds.values():
+            os.close(fd)
 
 
 def kill_tree(pid: int) -> None:

@@ -116,6 +116,7 @@ class Executor:
         self._held_off = False
         self._returned: Bounded[str, int] = Bounded(_REMEMBERED)
         self._taken: Bounded[Key, None] = Bounded(_TAKEN)
+        self._told_backends = self._backend_names()
         self._turned_away = False
         """Somebody was refused since the last heartbeat, and waits for one before there are more orders."""
         self.changed = asyncio.Event()
@@ -309,14 +310,19 @@ class Executor:
         metrics.RUNNING.set(len(self._running))
         if not self._running:
             self._idle.set()
-        if self._turned_away:
+        # An attempt may have found devices of a cloud that nobody has heard of yet.
+        if self._turned_away or self._backend_names() != self._told_backends:
             self._turned_away = False
             self.changed.set()
+
+    def _backend_names(self) -> frozenset[str]:
+        return frozenset(each.name for each in self._backends.told())
 
     def heartbeat(self, *, leaving: bool = False) -> Heartbeat:
         """Return what there is to say now."""
         working = self._workshops.tried and bool(self._workshops.kinds) and not self._draining
         metrics.SLOTS.set(self._policy.slots if working else 0)
+        self._told_backends = self._backend_names()
         return Heartbeat(
             executor=self._identity.name,
             incarnation=self._identity.incarnation,
