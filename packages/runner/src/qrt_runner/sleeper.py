@@ -1,7 +1,6 @@
 """A process that costs nothing and does nothing: pid 1 of a jail."""
 
 import ctypes
-import os
 import platform
 import signal
 import struct
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_libc = ctypes.CDLL(None, use_errno=True)
+from qrt_runner.system import check, libc
 
 _CLONE_VM, _CLONE_FILES, _CLONE_PIDFD = 0x100, 0x400, 0x1000
 _SYS_RT_SIGPROCMASK = {"x86_64": 14, "aarch64": 135}
@@ -38,20 +37,19 @@ class Sleeper:
         """
         self._memory = ctypes.create_string_buffer(_CALLS * (_CONTEXT_BYTES + _STACK_BYTES) + _STACK_BYTES)
         with _blocking_signals():  # contexts hold the mask as well
-            leaving = self._context(0, _libc._exit, 1, then=0)
-            pausing = self._context(1, _libc.pause, then=leaving)
-            ignoring = self._context(2, _libc.signal, signal.SIGCHLD, signal.SIG_IGN, then=pausing)
+            leaving = self._context(0, libc._exit, 1, then=0)
+            pausing = self._context(1, libc.pause, then=leaving)
+            ignoring = self._context(2, libc.signal, signal.SIGCHLD, signal.SIG_IGN, then=pausing)
             self.pid, self.pidfd = self._clone(ignoring, new)
 
     def _context(self, number: int, function: Any, *arguments: int, then: int) -> int:
         """Return where the context is that calls `function` and goes on to the context `then`."""
         offset = number * _CONTEXT_BYTES
         at = ctypes.c_void_p(ctypes.addressof(self._memory) + offset)
-        if _libc.getcontext(at) != 0:
-            raise _failure("getcontext")
+        check(libc.getcontext(at), "getcontext")
         # uc_link and uc_stack come after one word of flags, on every 64-bit Linux.
         struct.pack_into("PPiN", self._memory, offset + 8, then, self._stack(number), 0, _STACK_BYTES)
-        _libc.makecontext(at, ctypes.cast(function, ctypes.c_void_p), len(arguments), *map(int, arguments))
+        libc.makecontext(at, ctypes.cast(function, ctypes.c_void_p), len(arguments), *map(int, arguments))
         return ctypes.addressof(self._memory) + offset
 
     def _stack(self, number: int) -> int:
@@ -60,16 +58,15 @@ class Sleeper:
     def _clone(self, context: int, new: int) -> tuple[int, int]:
         pidfd = ctypes.c_int(-1)
         pid = int(
-            _libc.clone(
-                ctypes.cast(_libc.setcontext, ctypes.c_void_p),
+            libc.clone(
+                ctypes.cast(libc.setcontext, ctypes.c_void_p),
                 ctypes.c_void_p(self._stack(_CALLS) + _STACK_BYTES),
                 ctypes.c_int(new | _CLONE_VM | _CLONE_FILES | _CLONE_PIDFD | signal.SIGCHLD),
                 ctypes.c_void_p(context),
                 ctypes.byref(pidfd),
             )
         )
-        if pid < 0:
-            raise _failure("clone")
+        check(min(pid, 0), "clone")
         return pid, pidfd.value
 
 
@@ -82,14 +79,8 @@ def _blocking_signals() -> Iterator[None]:
     number = ctypes.c_long(_SYS_RT_SIGPROCMASK[platform.machine()])
     size = ctypes.c_size_t(len(_ALL_SIGNALS))
     before = ctypes.create_string_buffer(len(_ALL_SIGNALS))
-    if _libc.syscall(number, _SIG_SETMASK, _ALL_SIGNALS, before, size) != 0:
-        raise _failure("rt_sigprocmask")
+    check(libc.syscall(number, _SIG_SETMASK, _ALL_SIGNALS, before, size), "rt_sigprocmask")
     try:
         yield
     finally:
-        _libc.syscall(number, _SIG_SETMASK, before, None, size)
-
-
-def _failure(what: str) -> OSError:
-    errno = ctypes.get_errno()
-    return OSError(errno, os.strerror(errno), what)
+        libc.syscall(number, _SIG_SETMASK, before, None, size)

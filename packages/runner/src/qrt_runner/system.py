@@ -5,7 +5,8 @@ import os
 import signal
 import struct
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
+"""The C library of this process."""
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -23,17 +24,17 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 
 def prctl(option: int, value: int = 0) -> None:
     """Call prctl(2). Raises OSError."""
-    _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
+    check(libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
 
 
 def unshare(flags: int) -> None:
     """Call unshare(2). Raises OSError."""
-    _check(_libc.unshare(flags), "unshare")
+    check(libc.unshare(flags), "unshare")
 
 
 def setns(descriptor: int, kind: int) -> None:
     """Call setns(2). Raises OSError."""
-    _check(_libc.setns(descriptor, kind), "setns")
+    check(libc.setns(descriptor, kind), "setns")
 
 
 def fresh_signals() -> None:
@@ -50,9 +51,9 @@ def fresh_signals() -> None:
 def call(number: int, *arguments: int | bytes) -> int:
     """Make a system call by its number. Raises OSError."""
     words = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
-    result = int(_libc.syscall(ctypes.c_long(number), *words))
+    result = int(libc.syscall(ctypes.c_long(number), *words))
     if result < 0:
-        _check(result, f"system call {number}")
+        check(result, f"system call {number}")
     return result
 
 
@@ -60,7 +61,7 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
     """Call mount(2). Raises OSError."""
     words = [None if word is None else word.encode() for word in (source, target, kind)]
     options = None if data is None else data.encode()
-    _check(_libc.mount(*words, ctypes.c_ulong(flags), options), f"mount {target}")
+    check(libc.mount(*words, ctypes.c_ulong(flags), options), f"mount {target}")
 
 
 def collapse_heap() -> int:
@@ -76,28 +77,29 @@ def collapse_heap() -> int:
         if area[1].startswith("rw") and (len(area) == 5 or area[5] == "[heap]"):
             start, end = (int(word, 16) for word in area[0].split("-"))
             for at in range(-(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE, _HUGE):
-                collapsed += _libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE), _MADV_COLLAPSE) == 0
+                collapsed += libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE), _MADV_COLLAPSE) == 0
     return collapsed
 
 
 def drop_capabilities() -> None:
     """Give up every capability for good: bounding, ambient, permitted, effective, inheritable."""
     for capability in range(64):
-        if _libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0) == 1:
+        if libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0) == 1:
             prctl(PR_CAPBSET_DROP, capability)
-    _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
+    check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
     header = struct.pack("=II", _CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, bytes(24)), "capset")
+    check(libc.capset(header, bytes(24)), "capset")
 
 
 def load_filter(program: bytes) -> None:
     """Load a seccomp filter (an array of sock_filter) on this thread; there is no way back."""
     code = ctypes.create_string_buffer(program, len(program))
     filter_ = struct.pack("HP", len(program) // 8, ctypes.addressof(code))  # struct sock_fprog
-    _check(_libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), filter_, 0, 0), "PR_SET_SECCOMP")
+    check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), filter_, 0, 0), "PR_SET_SECCOMP")
 
 
-def _check(result: int, what: str) -> None:
+def check(result: int, what: str) -> None:
+    """Raise OSError unless a call of the C library has returned 0; `what` is what it was for."""
     if result != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno), what)
@@ -116,7 +118,7 @@ def die_with_parent(parent: int, *, by: signal.Signals = signal.SIGKILL) -> None
 
 def flush_c_streams() -> None:
     """Write out what C code has printed into stdio buffers and not flushed."""
-    _libc.fflush(None)
+    libc.fflush(None)
 
 
 def children(pid: int) -> list[int]:

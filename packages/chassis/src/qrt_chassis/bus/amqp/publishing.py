@@ -10,10 +10,21 @@ from functools import partial
 from typing import Any
 
 from aiormq import Channel
-from aiormq.abc import ChannelFrame
+from aiormq.abc import AbstractChannel, ChannelFrame
 
 from qrt_chassis.bus.amqp.frames import Address, is_plain, plain_frames, properties_of
 from qrt_chassis.bus.wire import Envelope
+
+
+async def publish_by_driver(channel: AbstractChannel, envelope: Envelope, address: Address) -> None:
+    """Publish one message as the driver does it; what it raises is the driver's."""
+    await channel.basic_publish(
+        envelope.body,
+        exchange=address.exchange,
+        routing_key=address.key,
+        mandatory=address.mandatory,
+        properties=properties_of(envelope, address),
+    )
 
 
 class Publisher:
@@ -31,13 +42,7 @@ class Publisher:
             return
         self._long_ways += 1
         try:
-            await self._channel.basic_publish(
-                envelope.body,
-                exchange=address.exchange,
-                routing_key=address.key,
-                mandatory=address.mandatory,
-                properties=properties_of(envelope, address),
-            )
+            await publish_by_driver(self._channel, envelope, address)
         finally:
             self._long_ways -= 1
 

@@ -11,8 +11,8 @@ from aiormq.abc import AbstractChannel as Wire
 from aiormq.abc import DeliveredMessage
 
 from qrt_chassis.bus.amqp.driver import ConnectionLost, driver_errors
-from qrt_chassis.bus.amqp.frames import Address, properties_of
-from qrt_chassis.bus.amqp.publishing import Publisher
+from qrt_chassis.bus.amqp.frames import Address
+from qrt_chassis.bus.amqp.publishing import Publisher, publish_by_driver
 from qrt_chassis.bus.amqp.topology import declare_exchanges
 from qrt_chassis.bus.wire import Envelope
 from qrt_chassis.settings import BusSettings
@@ -98,13 +98,7 @@ class Session:
             if address.confirmed:
                 await self._publisher.publish(envelope, address)
                 return
-            await self._casting.basic_publish(
-                envelope.body,
-                exchange=address.exchange,
-                routing_key=address.key,
-                mandatory=address.mandatory,
-                properties=properties_of(envelope, address),
-            )
+            await publish_by_driver(self._casting, envelope, address)
 
     async def request(self, envelope: Envelope, address: Address) -> bytes:
         """Publish a message whose `reply_to` is `REPLIES` and wait for the answer.
