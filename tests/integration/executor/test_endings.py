@@ -87,6 +87,9 @@ IMPORTS = [
     ("run is no function", "run = 3\n", "int", ""),
     ("one argument", "def run(x):\n    pass\n", "run(x)", ""),
     ("four arguments", "def run(a, b, c, d):\n    pass\n", "run(a, b, c, d)", ""),
+    ("a keyword that must be given", "def run(a, b, c, *, d):\n    pass\n", "run(a, b, c, *, d)", ""),
+    ("a class", "class run:\n    def __init__(self, x):\n        pass\n", "run(x)", ""),
+    ("a function of C's", "run = len\n", "run(obj, /)", ""),
     ("a NUL byte", "x = 1\0\n", "null byte", ""),
     ("an empty source", "\n", "run(task, userpub, params)", ""),
 ]
@@ -101,6 +104,31 @@ async def test_a_program_that_cannot_be_loaded_says_why(
     assert detail in told.detail
     assert line in told.traceback
     assert "qrt_runner" not in told.detail + told.traceback
+
+
+DECORATED = """
+import functools
+
+def run(x):
+    pass
+
+run = functools.wraps(run)(lambda *args, inner=run: inner(*args))
+"""
+WRONG_CALLS = [
+    ("of what it calls itself", body("return (lambda x: x)(1, 2)"), "takes 1 positional argument"),
+    ("behind a decorator", DECORATED, "takes 1 positional argument"),
+    ("of what takes three arguments of other kinds", "run = setattr\n", "attribute name must be string"),
+]
+
+
+@pytest.mark.parametrize(("source", "detail"), [c[1:] for c in WRONG_CALLS], ids=[c[0] for c in WRONG_CALLS])
+async def test_a_wrong_call_is_the_programs_error_unless_it_is_the_runtimes_own(
+    executor: Rig, source: str, detail: str
+) -> None:
+    told = await executor.run(source)
+    assert told.code == "ProgramError"
+    assert detail in told.detail
+    assert "qrt_runner" not in told.traceback
 
 
 async def test_a_traceback_shows_the_programs_lines_and_nothing_of_the_runtime(executor: Rig) -> None:

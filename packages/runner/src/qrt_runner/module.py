@@ -2,7 +2,6 @@
 
 import inspect
 import linecache
-import random
 import socket
 import sys
 import threading
@@ -34,7 +33,6 @@ def rehearse(task_class: type | None) -> None:
     to_json(value).encode()
     if task_class is not None:
         warmup.simulate_once()
-    random.seed()
     flush()
     del sys.modules["program"], linecache.cache[NAME]
 
@@ -47,7 +45,7 @@ def result(order: Order, channel: socket.socket, task_class: type | None) -> byt
     lock = threading.Lock()
     task: Any = NoTask() if task_class is None else task_class(backend, Calls(channel, lock))
     userpub = UserPub(channel, message_bytes=order.settings["message_bytes"], lock=lock)
-    value = awaited(run(task, userpub, params))
+    value = awaited(_called(run, task, userpub, params))
     try:
         text = to_json(value).encode()
     except NotRepresentable as exc:
@@ -84,18 +82,33 @@ def _entry_point(module: ModuleType) -> Any:
         raise Failure("ImportFailed", "the program defines no function run(task, userpub, params)")
     if not callable(run):
         raise Failure("ImportFailed", f"the program's run is of type {type(run).__name__}, not a function")
+    return run
+
+
+def _called(run: Any, *arguments: Any) -> Any:
+    try:
+        return run(*arguments)
+    except TypeError as exc:
+        inside = exc.__traceback__ and exc.__traceback__.tb_next
+        if inside is None and (signature := _other_signature(run)) is not None:
+            raise Failure(
+                "ImportFailed",
+                f"run is called as run(task, userpub, params), but the program defines run{signature}",
+            ) from None
+        raise
+
+
+def _other_signature(run: Any) -> inspect.Signature | None:
+    """Return what `run` takes if that is not `task, userpub, params`."""
     try:
         signature = inspect.signature(run)
     except (TypeError, ValueError):
-        return run  # a callable that does not tell; calling it will
+        return None  # a callable that does not tell
     try:
         signature.bind(None, None, None)
     except TypeError:
-        raise Failure(
-            "ImportFailed",
-            f"run is called as run(task, userpub, params), but the program defines run{signature}",
-        ) from None
-    return run
+        return signature
+    return None
 
 
 def _params(text: bytes) -> Any:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import NoReturn
 
-from qrt_runner import failures, limits, packages, program, system
+from qrt_runner import failures, limits, packages, program, seeds, system
 from qrt_runner.order import receive_order
 
 
@@ -28,6 +28,7 @@ def park(
         system.prctl(system.PR_SET_DUMPABLE, 1)  # else /dev/stdout cannot be opened
         mapped = limits.mapped_bytes()
         confine()
+        seeds.differ()
         if not _is_ordered(channel):
             program.rehearse(task_class)
         order = receive_order(channel)

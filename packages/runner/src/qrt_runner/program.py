@@ -5,9 +5,7 @@ This runs in the program's own process, so everything it reports is only a claim
 
 import gc
 import os
-import random
 import socket
-import sys
 import tempfile
 from typing import Any, NoReturn
 
@@ -72,8 +70,4 @@ def _settle_in(settings: dict[str, Any]) -> None:
         OUTPUT_DIRECTORY=settings["output"],
     )
     tempfile.tempdir = None
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()  # a forked child would repeat its siblings' numbers
     gc.enable()

@@ -1,6 +1,7 @@
 """The few system calls that Python does not offer: prctl and its like, by ctypes."""
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -11,12 +12,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_SECCOMP = 22
-PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECCOMP_MODE_FILTER = 2
-_HUGE, _MADV_COLLAPSE = 2 << 20, 25
 _CAPABILITY_VERSION_3 = 0x20080522
 
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
@@ -64,28 +64,13 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
     check(libc.mount(*words, ctypes.c_ulong(flags), options), f"mount {target}")
 
 
-def collapse_heap() -> int:
-    """Ask for huge pages under this process's private memory; return how many it got.
-
-    A fork copies one entry for each instead of 512, and an exit frees as few: about a third of what
-    both cost. A kernel that does not know the request, or has no such pages to give, changes nothing.
-    """
-    collapsed = 0
-    with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
-        areas = [line.split() for line in maps]
-    for area in areas:
-        if area[1].startswith("rw") and (len(area) == 5 or area[5] == "[heap]"):
-            start, end = (int(word, 16) for word in area[0].split("-"))
-            for at in range(-(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE, _HUGE):
-                collapsed += libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(_HUGE), _MADV_COLLAPSE) == 0
-    return collapsed
-
-
 def drop_capabilities() -> None:
     """Give up every capability for good: bounding, ambient, permitted, effective, inheritable."""
     for capability in range(64):
-        if libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0) == 1:
-            prctl(PR_CAPBSET_DROP, capability)
+        if libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
+            if ctypes.get_errno() == errno.EINVAL:  # the first that this kernel does not know
+                break
+            check(-1, f"PR_CAPBSET_DROP {capability}")
     check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
     header = struct.pack("=II", _CAPABILITY_VERSION_3, 0)
     check(libc.capset(header, bytes(24)), "capset")
@@ -101,8 +86,8 @@ def load_filter(program: bytes) -> None:
 def check(result: int, what: str) -> None:
     """Raise OSError unless a call of the C library has returned 0; `what` is what it was for."""
     if result != 0:
-        errno = ctypes.get_errno()
-        raise OSError(errno, os.strerror(errno), what)
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
 
 
 def die_with_parent(parent: int, *, by: signal.Signals = signal.SIGKILL) -> None:

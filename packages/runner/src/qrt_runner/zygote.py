@@ -9,7 +9,6 @@ is the host's. It answers on the attempt's own event socket, never here.
 """
 
 import array
-import gc
 import importlib.util
 import json
 import os
@@ -70,7 +69,7 @@ def _told(arguments: list[str]) -> tuple[str, str | None, list[str]]:
 
 def _warm(control: socket.socket, *, level: str, readable: list[str], own_packages: str | None) -> "Zygote":
     # All of them loaded before the first fork.
-    from qrt_runner import ends, init, jails, landlock, packages, program, system, warmup  # noqa: F401
+    from qrt_runner import ends, heap, init, jails, landlock, packages, program, seeds, system, warmup  # noqa: F401
 
     if level == "landlock":
         landlock.check()
@@ -86,10 +85,10 @@ def _warm(control: socket.socket, *, level: str, readable: list[str], own_packag
     elif _BARE not in os.environ and not packages.preload(own_packages):
         _start_again_bare(control)
     sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    gc.collect()
-    gc.disable()
-    gc.freeze()  # a collection in a child would otherwise copy every page of the heap
-    system.collapse_heap()
+    # What is made at its first use is made here, not in every fork.
+    program.rehearse(task_class)
+    seeds.differ()
+    heap.settle()
     return Zygote(
         control,
         level=level,
