@@ -49,19 +49,13 @@ def _megabytes(size: int) -> float:
     return round(size / 1e6, 1)
 
 
-async def cpu_per_job(many: Callable[[], Awaitable[int]]) -> dict[str, float]:
-    """Return CPU milliseconds per job of the executor and of its sandboxes while `many` runs that many."""
-    parent = zygote()
-    before = time.process_time() * 1000, cpu_ms(parent)
-    jobs = await many()
-    after = time.process_time() * 1000, cpu_ms(parent)
-    executor, sandboxes = (round((b - a) / jobs, 1) for a, b in zip(before, after, strict=True))
-    return {"executor_cpu_ms_per_job": executor, "sandbox_cpu_ms_per_job": sandboxes}
+def cpu(parent: int) -> tuple[float, float]:
+    """Return the CPU milliseconds of this process, and of a zygote with all its sandboxes."""
+    return time.process_time() * 1000, cpu_ms(parent)
 
 
-async def memory(begin: Callable[[], Awaitable[object]]) -> dict[str, float]:
-    """Return the memory of the zygote, of the median parked sandbox, and of the job that `begin` runs."""
-    parent = zygote()
+async def memory(parent: int, begin: Callable[[], Awaitable[object]]) -> dict[str, float]:
+    """Return the memory of a zygote, of its median parked sandbox, and of the job that `begin` runs."""
     parked = sorted(map(_held, _jails(parent)))
     job = asyncio.ensure_future(begin())
     try:

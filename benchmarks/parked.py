@@ -7,7 +7,6 @@ proven dead and its jail is gone, with new jails being made meanwhile.
 
 import asyncio
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ from qrt_executor.ports import InterimKind, Order, Sandbox, Stream
 from tests.support.waiting import wait_until
 from tests.system.composition import PROGRAM_PYTHON, ROOT
 
-RUNS, JOBS, SLOTS = 200, 300, 2
+SLOTS = 2
 BETWEEN_SECONDS = 0.04
 """Between runs whose latency is measured, as jobs come that do not wait for each other."""
 HELLO = (ROOT / "examples" / "hello.py").read_text()
@@ -106,37 +105,37 @@ async def run(pool: ZygotePool, source: str, *, given: str = "{}") -> tuple[floa
     return (told.result_at or time.perf_counter()) - start, jail
 
 
-async def measure() -> dict[str, Any]:
-    """Return milliseconds until the result (p50, p95), jobs/s, CPU per job and memory."""
-    async with parked() as pool:
-        for _ in range(20):
-            await _one(pool, PUBLISHING)
-        times = []
-        for _ in range(RUNS):
-            times.append(await _one(pool, PUBLISHING))
+class Parked:
+    """A parked jail, as one of several things that are measured in turn (`benchmarks.executor`)."""
+
+    def __init__(self, pool: ZygotePool) -> None:
+        """Of a pool that nothing else of this process has started a zygote before."""
+        self._pool = pool
+        self._zygote = overhead.zygote()
+
+    async def latency(self, runs: int) -> dict[str, Any]:
+        """Run jobs one after the other; returns `seconds` until each result, and that none is `lost`."""
+        seconds = []
+        for _ in range(runs):
+            seconds.append(await _one(self._pool, PUBLISHING))
             await asyncio.sleep(BETWEEN_SECONDS)
-        rate = 0.0
+        return {"seconds": seconds, "lost": 0}
 
-        async def many() -> int:
-            nonlocal rate
-            start = time.perf_counter()
-            left = iter(range(JOBS))
-            await asyncio.gather(*(_slot(pool, left) for _ in range(SLOTS)))
-            rate = JOBS / (time.perf_counter() - start)
-            return JOBS
+    async def rate(self, jobs: int) -> dict[str, Any]:
+        """Run jobs in `SLOTS` slots; returns `seconds`, `done`, `lost`, and the CPU milliseconds of all."""
+        start, cpu = time.perf_counter(), overhead.cpu(self._zygote)
+        left = iter(range(jobs))
+        await asyncio.gather(*(_slot(self._pool, left) for _ in range(SLOTS)))
+        seconds = time.perf_counter() - start
+        spent = [after - before for before, after in zip(cpu, overhead.cpu(self._zygote), strict=True)]
+        return {"seconds": seconds, "done": jobs, "lost": 0, "cpu_ms": spent}
 
-        cpu = await overhead.cpu_per_job(many)
+    async def memory(self) -> dict[str, float]:
+        """Return the memory of the zygote, of a parked jail and of a running job."""
         await asyncio.sleep(1)  # until as many are parked again as there were
-        held = await overhead.memory(lambda: _one(pool, overhead.RUNNING, given='{"seconds": 2}'))
-        quantiles = statistics.quantiles(times, n=20)
-        return {
-            "ms_p50": round(statistics.median(times) * 1000, 2),
-            "ms_p95": round(quantiles[-1] * 1000, 2),
-            "jobs_per_s": round(rate, 1),
-            "isolation": pool.isolation.value,
-            **cpu,
-            **held,
-        }
+        return await overhead.memory(
+            self._zygote, lambda: _one(self._pool, overhead.RUNNING, given='{"seconds": 2}')
+        )
 
 
 async def _one(pool: ZygotePool, source: str, *, given: str = "{}") -> float:
