@@ -135,6 +135,22 @@ async def test_a_worn_zygote_is_replaced_and_its_running_attempt_is_not_disturbe
         await long.close()
 
 
+async def test_a_pool_that_is_told_twice_to_end_leaves_nothing_open(
+    environment: ProgramEnvironment, scratch: Path, level: Isolation
+) -> None:
+    async with running(environment, scratch, level) as (pool, task):
+        await wait_until(lambda: pool._parked.full(), description="all are parked", seconds=60)
+        parked: list[Jail] = list(pool._parked._queue)  # type: ignore[attr-defined]
+        task.cancel()
+        while not any(jail.closed for jail in parked):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert [jail.closed for jail in parked] == [True] * len(parked)
+        assert [jail._events.fileno() for jail in parked] == [-1] * len(parked)
+
+
 async def test_a_jail_whose_keeper_is_killed_from_outside_is_lost_and_its_program_is_not_blamed(
     environment: ProgramEnvironment, scratch: Path
 ) -> None:

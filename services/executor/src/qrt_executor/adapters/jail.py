@@ -79,6 +79,7 @@ class Jail:
         self._memory_limit = 0
         self._directory = ready.directory
         self._closed = False
+        self._freed = False
 
     @property
     def isolation(self) -> Isolation:
@@ -306,8 +307,8 @@ class Jail:
         """Return what it has said: its runner sends the result itself."""
         return claims
 
-    async def close(self) -> None:
-        """Kill what is left and free everything the sandbox held. Idempotent."""
+    def abandon(self) -> None:
+        """Kill what is left and close its channels: what needs no waiting. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -316,6 +317,13 @@ class Jail:
         self._events.close()
         for reader in (*self._streams.values(), self._status):
             reader.close()
+
+    async def close(self) -> None:
+        """Kill what is left and free everything the sandbox held. Idempotent."""
+        if self._freed:
+            return
+        self._freed = True
+        self.abandon()
         try:
             if self.alive:
                 async with asyncio.timeout(_READY_SECONDS):
@@ -323,9 +331,8 @@ class Jail:
         except TimeoutError:
             self.kill_by_force()
         finally:
-            close_all(*(fd for fd in (self._pidfd, self._program) if fd is not None))
-        if self._directory is not None:
-            os.close(self._directory)
+            held = (self._pidfd, self._program, self._directory)
+            close_all(*(fd for fd in held if fd is not None))
         if self._cgroup is not None:
             await asyncio.to_thread(self._cgroup.remove)  # the kernel takes some ms over it
         if self._scratch is not None:

@@ -118,10 +118,15 @@ class ZygotePool:
             raise failures.exceptions[0] from None
         finally:
             self._zygote = None
-            while not self._parked.empty():
-                jail = self._parked.get_nowait()
-                metrics.PARKED.dec()
-                await jail.close()
+            await self._clear()
+
+    async def _clear(self) -> None:
+        """Close all that is parked; none keeps its channels open should this be cancelled."""
+        parked = [self._parked.get_nowait() for _ in range(self._parked.qsize())]
+        metrics.PARKED.dec(len(parked))
+        for jail in parked:
+            jail.abandon()
+        await asyncio.gather(*(jail.close() for jail in parked))
 
     async def _serve(self, zygote: Zygote) -> None:
         """Park sandboxes until the zygote is worn. Raises ZygoteFailed when it dies."""
