@@ -11,10 +11,12 @@ from qrt_chassis.store import Store
 from qrt_contracts.commands import CancelJob, DeleteJob, GetJob, ListJobs, SubmitJob
 from qrt_contracts.faults import Conflict, NotFound
 from qrt_contracts.ids import new_id
+from qrt_contracts.jobs import Job
 from qrt_contracts.message import Command
 from qrt_contracts.states import JobState
 from qrt_contracts.values import Payload
 from qrt_scheduler.compose import utc_now
+from qrt_scheduler.ports import Outgoing
 from tests.integration.scheduler.conftest import PlayedExecutor, Replica
 from tests.support.waiting import wait_until
 from tests.unit.scheduler.factories import run_spec
@@ -58,6 +60,63 @@ async def test_jobs_wait_for_room_and_start_when_another_ends(
     assert (await replica.job(jobs[2].id)).status is JobState.QUEUED
     await executor.finish(orders[0])
     await executor.order(jobs[2].id)
+
+
+class _Stalled:
+    """A store that keeps jobs' changes waiting from when on it is told to."""
+
+    def __init__(self, replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._update = replica.jobs.update
+        self._slow: tuple[str, ...] = ()
+        self.waiting: list[str] = []
+        self.go = asyncio.Event()
+        monkeypatch.setattr(replica.jobs, "update", self._stalling)
+
+    def stall(self, *job_ids: str) -> None:
+        self._slow = job_ids
+
+    async def _stalling(self, old: Job, new: Job, outgoing: Outgoing) -> bool:
+        if new.id in self._slow:
+            self.waiting.append(new.id)
+            await self.go.wait()
+        return await self._update(old, new, outgoing)
+
+
+async def test_the_next_one_starts_before_the_end_that_made_room_is_stored(
+    replica: Replica, executor: PlayedExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled = _Stalled(replica, monkeypatch)
+    jobs = [await replica.submit() for _ in range(4)]
+    order = await executor.order(jobs[0].id)
+    stalled.stall(jobs[0].id)
+    await executor.finish(order)
+    await executor.order(jobs[2].id)
+    assert stalled.waiting == [jobs[0].id]
+    assert (await replica.job(jobs[0].id)).status is JobState.RUNNING
+    assert (await replica.job(jobs[3].id)).status is JobState.QUEUED, "one has ended, not two"
+    stalled.go.set()
+    await replica.until(jobs[0].id, JobState.SUCCEEDED)
+    assert len(executor.orders) == 3
+    memory = replica.dispatcher._memory
+    assert memory
+    assert sorted(memory.fleet.executors[executor.name].held) == sorted([jobs[1].id, jobs[2].id])
+
+
+async def test_a_refusal_makes_no_room(
+    replica: Replica, executor: PlayedExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled = _Stalled(replica, monkeypatch)
+    jobs = [await replica.submit() for _ in range(3)]
+    order = await executor.order(jobs[0].id)
+    stalled.stall(jobs[0].id)
+    await executor.finish(order, "refused")
+    await wait_until(lambda: stalled.waiting, description="the refusal is being stored")
+    memory = replica.dispatcher._memory
+    assert memory
+    assert memory.fleet.room() is None
+    stalled.go.set()
+    await replica.until(jobs[0].id, JobState.QUEUED)
+    assert len(executor.orders) == 2
 
 
 async def test_a_report_delivered_twice_or_by_a_ghost_changes_nothing(

@@ -1,4 +1,7 @@
-"""What begins and ends is no news for a heartbeat; room for somebody who was turned away is."""
+"""What begins and ends is no news for a heartbeat; room for somebody who was turned away is.
+
+And what an executor has room for while it reports.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,10 +25,13 @@ class _World:
         self.ends: list[Any] = []
         self.backends: tuple[BackendInfo, ...] = ()
         self.come = asyncio.Event()
+        self.takes = asyncio.Event()
+        self.takes.set()
 
     async def publish(self, message: Any, **_: object) -> None:
         if message.schema_name == "job.attempt_finished":
             self.ends.append(message)
+            await self.takes.wait()
 
     async def source(self, _: object) -> bytes:
         await self.come.wait()
@@ -95,4 +101,25 @@ async def test_a_device_that_an_attempt_has_found_is_told_at_once() -> None:
     world.come.set()
     await wait_until(executor.changed.is_set, description="the next heartbeat is due")
     assert executor.heartbeat().backends == world.backends
+    await executor.close()
+
+
+async def test_an_attempt_that_is_over_needs_no_slot_though_its_report_is_still_on_its_way() -> None:
+    world = _World()
+    executor = _executor(world, slots=1)
+    world.takes.clear()
+    first, second, third = _order(), _order(), _order()
+    await executor.accept(first)
+    world.come.set()
+    await wait_until(lambda: world.ends, description="its end")
+    world.come.clear()
+    async with asyncio.timeout(20):
+        await executor.accept(second)
+    assert [each.job_id for each in executor.heartbeat().running] == [first.job_id, second.job_id]
+    world.takes.set()
+    await wait_until(lambda: len(executor.heartbeat().running) == 1, description="the report has gone")
+    await executor.accept(third)
+    assert [each.end for each in world.ends] == ["failed", "refused"], "there is one slot, and it is taken"
+    world.come.set()
+    await wait_until(lambda: not executor.heartbeat().running, description="the second's end")
     await executor.close()

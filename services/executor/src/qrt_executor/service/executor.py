@@ -108,6 +108,8 @@ class Executor:
         self._seal = seal
         self._warm_environments = warm_environments
         self._running: dict[Key, Attempt] = {}
+        self._over: set[Key] = set()
+        """Those of the running that have ended, while that is being reported: they need no slot."""
         self._tasks = Tasks("attempts")
         self._closing = Closing(most=2 * policy.slots)
         self._idle = asyncio.Event()
@@ -160,25 +162,28 @@ class Executor:
             return "the executor is drained"
         if kind not in self._workshops.kinds:
             return f"the executor has no sandbox ready for a program of kind {kind}"
-        if len(self._running) >= self._policy.slots:
+        if len(self._running) - len(self._over) >= self._policy.slots:
             return "the executor has no free slot"
         return None
 
     # --- one attempt --------------------------------------------------------------------------
 
     async def _carry_out(self, order: RunAttempt, attempt: Attempt) -> None:
+        key = (order.job_id, order.attempt)
         with (
             bind(job_id=order.job_id, attempt=order.attempt),
             tracing.step("attempt", job_id=order.job_id, attempt=order.attempt),
         ):
             try:
                 finished = await self._finish(order, attempt)
+                self._over.add(key)
                 await publish_for_ever(self._bus, finished)
                 metrics.ATTEMPTS.labels(finished.end).inc()
                 seconds = (finished.ended_at - finished.started_at).total_seconds()
                 metrics.ATTEMPT_SECONDS.labels(finished.end).observe(max(0.0, seconds))
             finally:
-                self._running.pop((order.job_id, order.attempt), None)
+                self._running.pop(key, None)
+                self._over.discard(key)
                 self._make_room()
 
     async def _finish(self, order: RunAttempt, attempt: Attempt) -> AttemptFinished:

@@ -48,7 +48,7 @@ class Executor:
     heard: float
     ability: Ability
     held: dict[str, Needs] = field(default_factory=dict)
-    """Jobs ordered from it whose end is not yet known here, and what they need."""
+    """Jobs ordered from it whose end it has not reported, and what they need."""
     full: bool = False
     """It has refused an attempt; its next heartbeat tells whether it has room again."""
     filed: int = 0
@@ -167,6 +167,12 @@ class Fleet:
         """Give up the room kept for a job, if there is any."""
         executor.held.pop(job_id, None)
         self._file(executor)
+
+    def vacate(self, lease: Lease) -> None:
+        """Give up the room of an attempt that has ended, though its lease is kept until that is stored."""
+        executor = self.executors.get(lease.executor)
+        if executor and executor.incarnation == lease.incarnation:
+            self.give_back(executor, lease.job_id)
 
     def refused(self, executor: Executor) -> None:
         """Note that an executor took no attempt: it has no room until it is heard again."""

@@ -117,6 +117,9 @@ class Dispatcher:
         lease = memory.fleet.leases.get(event.job_id)
         if lease and (lease.attempt, lease.incarnation) == (event.attempt, event.incarnation):
             lease.settling = True
+            if event.end != "refused":  # the next start need not wait until this end is stored
+                memory.fleet.vacate(lease)
+                self._wake.set()
         try:
             await self._settle(memory, event)
         except Exception as error:
