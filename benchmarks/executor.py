@@ -114,7 +114,7 @@ async def everything(on: Machinery) -> AsyncIterator[tuple[list[Part], AloneExec
             Part("four services", services, runs=20, jobs=300),
             Part("bare floor", floor, runs=20, jobs=300),
             Part("fresh interpreter", fresh, runs=2, jobs=0),
-            Part("celery, fresh process", celery, runs=3, jobs=10),
+            Part("celery, fresh process", celery, runs=3, jobs=40),
         ]
         yield parts, executor, jails
 
