@@ -15,7 +15,6 @@ The speed of a shared machine changes within minutes, so all are up at once and 
 time, each turn in the other order. A latency is the median of all runs, jobs/s are the median of the turns.
 """
 
-import asyncio
 import json
 import os
 import statistics
@@ -32,6 +31,7 @@ from benchmarks.alone import AloneExecutor, alone_executor
 from benchmarks.parked import Parked, parked
 from benchmarks.peers import systems
 from benchmarks.peers.systems import SLOTS, Machinery
+from qrt_chassis.lifecycle import run_async, set_heap_aside
 from tests.support.mongo import MongoServer
 from tests.support.rabbit import RabbitNode
 
@@ -130,6 +130,7 @@ async def main() -> None:
             mongo.start()
             async with everything(Machinery(rabbit, mongo, path)) as (parts, executor, jails):
                 level = str((await executor.run()).isolation)
+                set_heap_aside()
                 for turn in range(TURNS):
                     print(f"turn {turn + 1} of {TURNS}", file=sys.stderr, flush=True)
                     for part in parts if turn % 2 == 0 else reversed(parts):
@@ -184,4 +185,4 @@ def report(parts: Sequence[Part], memory: dict[str, float], level: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_async(main())  # on the event loop that an executor has

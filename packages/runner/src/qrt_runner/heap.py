@@ -10,6 +10,7 @@ _PAGE = 4096
 _ALIGNMENT, _LARGEST_BLOCK = 16, 512
 """Sizes of the blocks that Python hands out itself; what is larger comes from the C library."""
 _BYTES_OVERHEAD = 33
+"""What a `bytes` takes beside its contents: there is none in a block of 16 or 32."""
 _C_SIZES = (65536, 32768, 16384, 8192, 4096, 2048, 1536, 1024, 768, 640, 520, 400, 264, 136, 72, 24)
 _MOST = 8192
 """Blocks of one size at most, should an allocator be another than expected."""
