@@ -7,7 +7,7 @@ import sys
 import pytest
 
 SCATTERED = """
-import ctypes, gc, json, sys
+import gc, json, sys
 from qrt_runner import heap
 
 MANY, FEW = 20000, 60

@@ -67,10 +67,12 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
 def drop_capabilities() -> None:
     """Give up every capability for good: bounding, ambient, permitted, effective, inheritable."""
     for capability in range(64):
-        if libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
-            if ctypes.get_errno() == errno.EINVAL:  # the first that this kernel does not know
-                break
-            check(-1, f"PR_CAPBSET_DROP {capability}")
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:
+                raise
+            break  # the first that this kernel does not know
     check(libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT")
     header = struct.pack("=II", _CAPABILITY_VERSION_3, 0)
     check(libc.capset(header, bytes(24)), "capset")
