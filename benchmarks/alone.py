@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from benchmarks.jobs import PROGRAMS
+from benchmarks.peers import driven
 from benchmarks.peers.systems import SLOTS
 from qrt_chassis.artifacts import ArtifactStore
 from qrt_chassis.bus.memory import MemoryBus
@@ -86,12 +87,12 @@ class AloneExecutor:
 
     async def latency(self, runs: int) -> dict[str, Any]:
         """Run attempts one after the other; returns `seconds` of each, and that none is `lost`."""
-        seconds = []
-        for _ in range(runs):
-            start = time.perf_counter()
+
+        async def one() -> bool:
             await self.run()
-            seconds.append(time.perf_counter() - start)
-        return {"seconds": seconds, "lost": 0}
+            return True
+
+        return await driven.latency(one, runs)
 
     async def rate(self, jobs: int) -> dict[str, Any]:
         """Run attempts in `SLOTS` slots; returns `seconds`, how many were `done`, and that none is `lost`."""

@@ -63,8 +63,6 @@ class Part:
     seconds: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     lost: int = 0
-    cpu_ms: list[list[float]] = field(default_factory=list)
-    """Per job of a turn, where it is told: of the executor and of its sandboxes."""
 
     async def take_turn(self) -> None:
         """Run what it gets in one turn."""
@@ -78,8 +76,6 @@ class Part:
         together = await self.measured.rate(self.jobs)
         self.rates.append(together["done"] / together["seconds"])
         self.lost += together["lost"]
-        if isinstance(self.measured, Parked):
-            self.cpu_ms.append([each / together["done"] for each in together["cpu_ms"]])
 
     @property
     def p50(self) -> float:
@@ -135,14 +131,14 @@ async def main() -> None:
                     print(f"turn {turn + 1} of {TURNS}", file=sys.stderr, flush=True)
                     for part in parts if turn % 2 == 0 else reversed(parts):
                         await part.take_turn()
-                memory = await jails.memory()
+                costs = await jails.costs()
         finally:
             rabbit.remove()
             mongo.remove()
-    report(parts, memory, level)
+    report(parts, costs, level)
 
 
-def report(parts: Sequence[Part], memory: dict[str, float], level: str) -> None:
+def report(parts: Sequence[Part], costs: dict[str, float], level: str) -> None:
     """Print the figures and what they are to each other."""
     jail, alone, services, floor, fresh, celery = parts
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, isolation {level}\n")
@@ -155,11 +151,11 @@ def report(parts: Sequence[Part], memory: dict[str, float], level: str) -> None:
         f" {fresh.p50 / services.p50:.1f} x faster than a fresh interpreter,"
         f" {services.jobs_per_s / celery.jobs_per_s:.1f} x Celery's jobs/s"
     )
-    ours, theirs = (round(statistics.median(each), 1) for each in zip(*jail.cpu_ms, strict=True))
     print(
-        f"a job costs {ours} CPU-ms in the executor, {theirs} in its sandbox;"
-        f" PSS: zygote {memory['zygote_pss_mb']} MB, parked jail {memory['parked_jail_pss_mb']} MB,"
-        f" running job {memory['running_job_pss_mb']} MB"
+        f"a job costs {costs['executor_cpu_ms_per_job']} CPU-ms in the executor,"
+        f" {costs['sandbox_cpu_ms_per_job']} in its sandbox;"
+        f" PSS: zygote {costs['zygote_pss_mb']} MB, parked jail {costs['parked_jail_pss_mb']} MB,"
+        f" running job {costs['running_job_pss_mb']} MB"
     )
     for each in parts:
         if each.lost:
@@ -177,9 +173,7 @@ def report(parts: Sequence[Part], memory: dict[str, float], level: str) -> None:
         "jobs_per_s": services.jobs_per_s,
         "floor_jobs_per_s": floor.jobs_per_s,
         "celery_fork_jobs_per_s": celery.jobs_per_s,
-        "executor_cpu_ms_per_job": ours,
-        "sandbox_cpu_ms_per_job": theirs,
-        **memory,
+        **costs,
     }
     print(json.dumps(figures))
 

@@ -7,6 +7,7 @@ proven dead and its jail is gone, with new jails being made meanwhile.
 
 import asyncio
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import overhead
+from benchmarks.peers.systems import SLOTS
 from qrt_contracts.values import Isolation, Limits
 from qrt_executor.adapters.cgroups import find_cgroups
 from qrt_executor.adapters.environment import probe
@@ -23,7 +25,6 @@ from qrt_executor.ports import InterimKind, Order, Sandbox, Stream
 from tests.support.waiting import wait_until
 from tests.system.composition import PROGRAM_PYTHON, ROOT
 
-SLOTS = 2
 BETWEEN_SECONDS = 0.04
 """Between runs whose latency is measured, as jobs come that do not wait for each other."""
 HELLO = (ROOT / "examples" / "hello.py").read_text()
@@ -112,6 +113,8 @@ class Parked:
         """Of a pool that nothing else of this process has started a zygote before."""
         self._pool = pool
         self._zygote = overhead.zygote()
+        self._cpu_ms: list[list[float]] = []
+        """For each call of `rate`, per job: of the executor and of its sandboxes."""
 
     async def latency(self, runs: int) -> dict[str, Any]:
         """Run jobs one after the other; returns `seconds` until each result, and that none is `lost`."""
@@ -122,20 +125,23 @@ class Parked:
         return {"seconds": seconds, "lost": 0}
 
     async def rate(self, jobs: int) -> dict[str, Any]:
-        """Run jobs in `SLOTS` slots; returns `seconds`, `done`, `lost`, and the CPU milliseconds of all."""
+        """Run jobs in `SLOTS` slots; returns `seconds`, how many were `done`, and that none is `lost`."""
         start, cpu = time.perf_counter(), overhead.cpu(self._zygote)
         left = iter(range(jobs))
         await asyncio.gather(*(_slot(self._pool, left) for _ in range(SLOTS)))
         seconds = time.perf_counter() - start
-        spent = [after - before for before, after in zip(cpu, overhead.cpu(self._zygote), strict=True)]
-        return {"seconds": seconds, "done": jobs, "lost": 0, "cpu_ms": spent}
+        spent = zip(cpu, overhead.cpu(self._zygote), strict=True)
+        self._cpu_ms.append([(after - before) / jobs for before, after in spent])
+        return {"seconds": seconds, "done": jobs, "lost": 0}
 
-    async def memory(self) -> dict[str, float]:
-        """Return the memory of the zygote, of a parked jail and of a running job."""
+    async def costs(self) -> dict[str, float]:
+        """Return CPU per job (medians of all rates), and memory of zygote, parked jail and running job."""
+        ours, theirs = (round(statistics.median(each), 1) for each in zip(*self._cpu_ms, strict=True))
         await asyncio.sleep(1)  # until as many are parked again as there were
-        return await overhead.memory(
+        held = await overhead.memory(
             self._zygote, lambda: _one(self._pool, overhead.RUNNING, given='{"seconds": 2}')
         )
+        return {"executor_cpu_ms_per_job": ours, "sandbox_cpu_ms_per_job": theirs, **held}
 
 
 async def _one(pool: ZygotePool, source: str, *, given: str = "{}") -> float:

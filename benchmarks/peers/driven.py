@@ -28,13 +28,14 @@ async def drive(one: One, many: Many | None = None) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         told = json.loads(line)
         if "latency" in told:
-            answer = await _latency(one, told["latency"])
+            answer = await latency(one, told["latency"])
         else:
             answer = await _rate(many or _at_once(one), told["rate"])
         print(json.dumps(answer), flush=True)
 
 
-async def _latency(one: One, runs: int) -> dict[str, Any]:
+async def latency(one: One, runs: int) -> dict[str, Any]:
+    """Run jobs one after the other; return `seconds` of each that came, and how many were `lost`."""
     times, lost = [], 0
     for _ in range(runs):
         start = time.perf_counter()
